@@ -2,11 +2,12 @@
 //
 //   node examples/talk_client.js http://localhost:7860 question.wav answer.wav [PERSONA]
 //
-// The recording must be 16-bit, 24 kHz, mono. Needs Node 18.18 or newer and nothing else. Outside of a page the
-// client takes the way over HTTP by itself.
+// The recording must be 16-bit, 24 kHz, mono. Needs this repository, Node 18.18 or newer, and no package. It talks over
+// a WebSocket where Node has one (22 and newer; 20.10 with --experimental-websocket), and else over HTTP by itself.
+// PERSONAPLEX_API_KEY is the key of an app that asks for one, HF_TOKEN the token for an app in a private Space.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { argv, exit, stderr, stdout } from "node:process";
+import { argv, env, exit, stderr, stdout } from "node:process";
 import { fileURLToPath } from "node:url";
 
 import { ChatClient } from "../personaplex_app/ui/static/talk/chat-client.js";
@@ -15,6 +16,7 @@ const RATE_HZ = 24000;
 const FRAME_SAMPLES = 1920;
 const FRAME_MS = 80;
 const HEAD_BYTES = 44;
+const LISTEN_S = 8;
 const USAGE = "usage: node examples/talk_client.js URL QUESTION.wav ANSWER.wav [PERSONA]";
 
 /**
@@ -22,6 +24,7 @@ const USAGE = "usage: node examples/talk_client.js URL QUESTION.wav ANSWER.wav [
  * @property {Int16Array} agent all of the agent's sound, 24 kHz mono
  * @property {{type: string}[]} events the events of docs/protocol.md, in their order
  * @property {string} reason why the talk ended
+ * @property {string} transport what it went over, "socket" or "HTTP"
  */
 
 /**
@@ -31,9 +34,10 @@ const USAGE = "usage: node examples/talk_client.js URL QUESTION.wav ANSWER.wav [
  * @param {Int16Array} question 24 kHz mono
  * @param {object} [request] the fields of the wire's `start`, such as `{persona: "waste-collection"}`
  * @param {number} [listenS]
+ * @param {Record<string, string>} [headers] a key or token, such as `{"X-API-Key": "…"}`
  * @returns {Promise<Talk>} rejects with a sentence when there is no talk
  */
-export function talk(url, question, request = {}, listenS = 8) {
+export function talk(url, question, request = {}, listenS = LISTEN_S, headers = undefined) {
   const frames = Math.ceil((question.length + listenS * RATE_HZ) / FRAME_SAMPLES);
   const sound = new Int16Array(frames * FRAME_SAMPLES);
   sound.set(question);
@@ -43,8 +47,9 @@ export function talk(url, question, request = {}, listenS = 8) {
     let timer = null;
     let sent = 0;
     let failure = "";
-    const client = new ChatClient(url.replace(/[/]$/, ""), {
-      transport() {},
+    let transport = "";
+    const on = {
+      transport: (name) => (transport = name),
       handshake: () => speak(),
       audio: (pcm) => heard.push(pcm),
       text() {},
@@ -62,9 +67,10 @@ export function talk(url, question, request = {}, listenS = 8) {
           agent.set(each, at);
           at += each.length;
         }
-        return resolve({ agent, events, reason: ended?.reason ?? "lost" });
+        return resolve({ agent, events, reason: ended?.reason ?? "lost", transport });
       },
-    });
+    };
+    const client = new ChatClient(url.replace(/[/]$/, ""), on, headers);
     function speak() {
       const began_ms = performance.now();
       timer = setInterval(() => {
@@ -80,8 +86,9 @@ export function talk(url, question, request = {}, listenS = 8) {
     }
     client.start(request).catch((error) => {
       client.close();
-      const why = error.refused ?? error.cause?.message ?? error.message;
-      reject(new Error(`${url} does not answer as the app does (${why}); is it running there?`));
+      const why = error.cause?.message ?? error.message;
+      const strange = `${url} does not answer as the app does (${why}); is it running there?`;
+      reject(new Error(error.refused ?? strange));
     });
   });
 }
@@ -128,9 +135,21 @@ function wavOf(samples) {
   return file;
 }
 
+/** What an app or a Space that is not open to all asks for; undefined for nothing. */
+function headersOf({ PERSONAPLEX_API_KEY: key, HF_TOKEN: token }, url) {
+  const headers = {
+    ...(key && { "X-API-Key": key }),
+    ...(token && new URL(url).hostname.endsWith(".hf.space") && { Authorization: `Bearer ${token}` }),
+  };
+  return Object.keys(headers).length ? headers : undefined;
+}
+
 async function main(given) {
   if (given.includes("--help") || given.includes("-h")) {
-    stdout.write(`${USAGE}\n\nSays a recording to the app and saves the agent's answer.\n`);
+    stdout.write(
+      `${USAGE}\n\nSays a recording to the app and saves the agent's answer. PERSONAPLEX_API_KEY is the key of an` +
+        " app that asks for one,\nHF_TOKEN the token for a private Space.\n",
+    );
     return 0;
   }
   if (given.length < 3) {
@@ -142,12 +161,13 @@ async function main(given) {
     if (!/^https?:[/][/]./.test(url)) {
       throw new Error(`${url} is no address; it must begin with http:// or https://.`);
     }
-    const held = await talk(url, readWav(question), persona ? { persona } : {});
+    const request = persona ? { persona } : {};
+    const held = await talk(url, readWav(question), request, LISTEN_S, headersOf(env, url));
     writeFileSync(answer, wavOf(held.agent));
     for (const each of held.events.filter((event) => event.type === "utterance" && event.final)) {
       stdout.write(`${each.speaker}: ${each.text}\n`);
     }
-    stdout.write(`ended: ${held.reason}\n`);
+    stdout.write(`ended: ${held.reason}, over ${held.transport}\n`);
     return 0;
   } catch (error) {
     stderr.write(`${error.message}\n`);

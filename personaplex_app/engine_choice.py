@@ -32,6 +32,7 @@ _STAND_INS = {
     "classic": "This is a small stand-in.",
     "echo": "This only says back what it hears.",
 }
+WHILE_LOADING = "It speaks while PersonaPlex is loaded."
 SMALL_WEIGHTS_BYTES = 500_000_000
 """How fast a CPU runs a model up to this size is measured at the start, in a second or two. A larger one, as
 the released one of 16.7 GB is, takes the command `bench`.
@@ -133,6 +134,14 @@ def replacement(failed: Choice, sentence: str) -> Choice | None:
     failure = "the server that should speak has failed" if failed.name == "remote" else "it has failed"
     why = f"{failed.title} failed, so this engine speaks in its place."
     return Choice("classic", why, sentence, failed.name, failure)
+
+
+def stand_in(choice: Choice, settings: Settings) -> Choice | None:
+    """Return the engine that speaks while the chosen one is loaded, None where that one is waited for."""
+    if choice.name != "personaplex" or not settings.stand_in or gpu_is_leased():
+        return None
+    absent = "it is still being fetched and loaded, and speaks from the next talk on once it is ready"
+    return Choice("classic", WHILE_LOADING, absent=absent)
 
 
 def fallback_engine(choice: Choice, leased: bool = True) -> Choice | None:

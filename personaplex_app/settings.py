@@ -205,7 +205,16 @@ def _origins(text: str) -> tuple[str, ...]:
 
 # How `serve --help` groups the settings. One that is in no group is still shown, under "options".
 GROUPS = {
-    "engine": ("engine", "responder", "llm_url", "llm_key", "llm_model", "local_model", "find_llm"),
+    "engine": (
+        "engine",
+        "stand_in",
+        "responder",
+        "llm_url",
+        "llm_key",
+        "llm_model",
+        "local_model",
+        "find_llm",
+    ),
     "PersonaPlex model": ("checkpoint", "hf_token", "device", "dtype", "quantize", "cpu_offload"),
     "remote engine": (
         "remote_url",
@@ -230,6 +239,9 @@ class Settings:
 
     engine: str = _setting(
         "auto", _one_of(*ENGINES), "engine to use; auto takes the best that this machine can run"
+    )
+    stand_in: bool = _setting(
+        False, _flag, "let the small stand-in speak while PersonaPlex is downloaded and loaded"
     )
     host: str = _setting(
         "127.0.0.1",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from personaplex_app.engine_choice import Choice, replacement
+from personaplex_app.engine_choice import Choice, replacement, stand_in
 from personaplex_app.errors import EngineError, WeightsError
 from personaplex_app.protocol import Kind
 from personaplex_app.server.app_state import AppState
@@ -81,6 +81,61 @@ async def test_host_of_an_engine_that_is_lost_later_speaks_with_another(tmp_path
         await until(lambda: second.count(Kind.HANDSHAKE))
         assert describe(app_state)["engine"]["next_step"] == engine.lost
         second.say(None)
+
+
+MEANWHILE = stand_in(MODEL, replace(Settings(), stand_in=True))
+
+
+async def test_stand_in_speaks_until_the_engine_behind_it_is_ready_and_its_talk_goes_on(tmp_path):
+    engine, spare = Model(silence), Spare(silence)
+    engine.gate.clear()
+    async with (
+        open_app_state(
+            engine, tmp_path, choice=MODEL, build=lambda choice: spare, stand_in=MEANWHILE
+        ) as app_state,
+        anyio.create_task_group() as tasks,
+    ):
+        first = converse(tasks, app_state, voice_prompt="NATF0")
+        await until(lambda: first.count(Kind.HANDSHAKE))
+        assert first.events("ready")[0]["engine"] == "classic"
+        assert "is still being fetched and loaded" in first.events("ready")[0]["stand_in"]
+        engine.gate.set()
+        await until(lambda: app_state.supervisor.engine is engine)
+        # a talk that was opened on the engine before is told which one it has
+        assert app_state.supervisor.choice_of(spare) == MEANWHILE
+        assert app_state.supervisor.choice_of(engine) == MODEL
+        app_state.fit()
+        second = converse(tasks, app_state, voice_prompt="NATF0")
+        await until(lambda: second.count(Kind.HANDSHAKE))
+        (ready,) = second.events("ready")
+        assert (ready["engine"], ready["voice"], ready["stand_in"]) == ("personaplex", "NATF0", "")
+        first.say_frames(3)
+        await until(lambda: first.count(Kind.AUDIO) == 3)
+        first.say(None)
+        second.say(None)
+
+
+async def test_stand_in_goes_on_where_the_engine_behind_it_fails_and_says_why(tmp_path):
+    engine, spare = Model(load_error=EngineError("No licence.")), Spare(silence)
+    async with open_app_state(
+        engine, tmp_path, choice=MODEL, build=lambda choice: spare, stand_in=MEANWHILE
+    ) as app_state:
+        await until(lambda: describe(app_state)["engine"]["instead_of"])
+        told = describe(app_state)["engine"]
+        assert (told["name"], told["stage"], told["next_step"]) == ("classic", "ready", "No licence.")
+
+
+async def test_stand_in_that_cannot_load_leaves_the_talks_to_the_engine_behind_it(tmp_path):
+    engine, spare = Model(silence), Spare(load_error=EngineError("No package."))
+    async with open_app_state(
+        engine, tmp_path, choice=MODEL, build=lambda choice: spare, stand_in=MEANWHILE
+    ) as app_state:
+        assert await app_state.supervisor.ready(lambda state: None) is engine
+
+
+def test_nothing_stands_in_unless_asked_for_or_for_what_loads_at_once():
+    assert stand_in(MODEL, Settings()) is None
+    assert stand_in(Choice("classic", ""), replace(Settings(), stand_in=True)) is None
 
 
 async def test_host_of_two_engines_that_fail_says_why_the_last_did(tmp_path):

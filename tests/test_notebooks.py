@@ -2,16 +2,19 @@
 should be.
 """
 
+import io
 import json
 import os
 import re
 import shlex
+import shutil
 import socket
 import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from urllib.parse import quote
 
 import nbformat
 import pytest
@@ -19,7 +22,7 @@ from nbclient import NotebookClient
 
 from personaplex_app.errors import BadInput, EngineError
 from personaplex_app.evaluation.conversation_folder import read_results
-from personaplex_app.notebook import study
+from personaplex_app.notebook import live_app, study
 from personaplex_app.notebook.blind_test import NotebookBlindTest
 
 from .support.app_process import ROOT, free_port
@@ -95,17 +98,19 @@ def test_evaluation_notebook_runs_from_the_first_cell_to_the_last(tmp_path, monk
         KINDS="silence",
         VOICES="natural, deep",
         CHOICE="tie",
+        END=True,
     )
     everything = "\n".join(told)
     expected = (
-        "Engine ",
         "2 conversations, about",
         "2 of 2 done",
         "Silence",
         "Pair 1 of 3",
         "Preliminary",
         "report.html",
-        "The app is at",
+        "Tick TALK",
+        # what a figure means stands below it
+        "Share of the agent's sound below -50 dB",
     )
     for sentence in (*expected, "Nothing was counted: this pair is shown only now"):
         assert sentence in everything, sentence
@@ -150,8 +155,12 @@ def assert_votes_follow_the_rules(folder: Path) -> None:
 
 
 def test_demo_notebook_starts_the_app_and_prints_the_link(tmp_path, monkeypatch):
-    told = executed("personaplex_demo.ipynb", tmp_path, monkeypatch, ENGINE="echo", SHARE=False)
-    assert re.search(r"The app is at http://localhost:\d+", "\n".join(told))
+    told = executed("personaplex_demo.ipynb", tmp_path, monkeypatch, ENGINE="echo", SHARE=False, END=True)
+    everything = "\n".join(told)
+    assert re.search(r"The app is at http://localhost:\d+", everything)
+    assert "<svg" in everything
+    assert "Echo was heard" in everything
+    assert "This only says back what it hears." in everything
 
 
 def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_other_torch(
@@ -182,6 +191,47 @@ def test_install_cell_keeps_the_torch_and_numpy_that_are_there_and_asks_for_no_o
     assert resolved["numpy"] == "2.0.2"
     assert "torch" not in resolved
     assert "safetensors" in resolved
+
+
+def test_install_cell_takes_the_project_from_where_it_is(tmp_path, monkeypatch):
+    """The cell itself, run where there is nothing, a clone, a zip, and a Colab that opened it from a site."""
+    cell = next(cell for cell in nbformat.read(BOOKS[0], as_version=4).cells if cell.id == "cell-03")
+    source = re.sub(r"%pip (.*)", "asked = source", cell.source)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.delenv("COLAB_JUPYTER_IP", raising=False)
+
+    def asked(place: Path) -> str:
+        monkeypatch.chdir(place)
+        told = {"SOURCE": ""}
+        exec(source, told)
+        return told["asked"]
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "notes.zip").write_bytes(b"")
+    (empty / "broken.zip").write_bytes(b"PK")
+    with pytest.raises(AssertionError, match=r"not here\. Upload its folder as a zip .* SOURCE above"):
+        asked(empty)
+    assert asked(ROOT / "notebooks") == str(ROOT)
+    clone = tmp_path / "beside" / "personaplex-app"
+    (clone / "personaplex_app").mkdir(parents=True)
+    for name in ("pyproject.toml", "personaplex_app/__init__.py"):
+        (clone / name).touch()
+    assert asked(clone.parent) == str(clone)
+    archive = shutil.make_archive(str(empty / "main"), "zip", clone.parent, clone.name)
+    assert asked(empty) == archive
+
+    opened = f"fileId={quote('https://github.com/somebody/voice/blob/main/notebooks/personaplex_demo.ipynb')}"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv("COLAB_JUPYTER_IP", "colab.invalid")
+    monkeypatch.setattr(
+        "urllib.request.urlopen", lambda url, timeout: io.StringIO(json.dumps([{"path": opened}]))
+    )
+    assert asked(elsewhere) == "git+https://github.com/somebody/voice@main"
+    opened = "fileId=1AbCdEf"  # a copy in Drive
+    with pytest.raises(AssertionError, match="The project is not here"):
+        asked(elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -244,20 +294,20 @@ def test_prepare_unknown_mode_is_refused():
 
 def test_open_app_that_cannot_start_shows_the_end_of_its_log():
     with pytest.raises(EngineError, match="The app did not start; its log ends with"):
-        study.open_app("opera")
+        live_app.open_app("opera")
 
 
 def test_open_app_without_the_public_link_shows_no_link_and_says_why(tmp_path, monkeypatch, capsys):
     """Nobody listens where the share service is said to be, and the tunnel's program cannot be stored."""
     shown = []
-    monkeypatch.setattr(study, "_show", shown.append)
+    monkeypatch.setattr(live_app, "show", shown.append)
     monkeypatch.setenv("COLAB_RELEASE_TAG", "1")
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         monkeypatch.setenv("GRADIO_SHARE_SERVER_ADDRESS", f"127.0.0.1:{nobody.getsockname()[1]}")
         (tmp_path / "hf").touch()
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-        app = study.open_app("echo", share=True, port=free_port(), data=str(tmp_path / "data"))
+        app = live_app.open_app("echo", share=True, port=free_port(), data=str(tmp_path / "data"))
     try:
         told = capsys.readouterr().out
         assert "there is no public link" in told

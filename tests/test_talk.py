@@ -37,10 +37,12 @@ QUERY = {"codec": "pcm", "events": "1"}
 
 
 @asynccontextmanager
-async def open_app_state(engine, tmp_path, slots=2, choice=Choice("echo", "for the test"), build=None):
+async def open_app_state(
+    engine, tmp_path, slots=2, choice=Choice("echo", "for the test"), build=None, stand_in=None
+):
     app_state = AppState(
         settings=Settings(data=tmp_path, slots=slots),
-        supervisor=EngineSupervisor(engine, choice, build),
+        supervisor=EngineSupervisor(engine, choice, build, stand_in),
         personas=load_personas(),
         admission=Admission(slots, talk_limit_s=60),
         library=Library(tmp_path),

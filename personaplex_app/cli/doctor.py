@@ -128,6 +128,11 @@ def report(settings: Settings, as_json: bool, gpu_gib: float | None = None) -> s
     return "\n".join([*lines, *([f"Next step  {engine['next_step']}"] if engine["next_step"] else [])])
 
 
+def memory_plan(settings: Settings) -> str:
+    """Return as text how PersonaPlex would use this machine's memory, and the chosen form of the weights."""
+    return "\n".join(_plan_lines(_memory_plan(settings, None)))
+
+
 def _language_model(settings: Settings) -> str:
     """Return what answers in the embedded engine and what that costs, or why it cannot."""
     try:

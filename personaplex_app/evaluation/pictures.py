@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..audio import peaks
 from ..units import SAMPLE_RATE_HZ
-from .conversation_folder import Result
 
 PX_PER_S = 60
 PITCH_PX = 3
@@ -33,7 +32,26 @@ NAMES = {
 }
 
 
-def lane(result: Result, user: np.ndarray, agent: np.ndarray) -> str:
+class Drawable(Protocol):
+    """What a lane is drawn of, besides sound: marks and words at their times."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def duration_s(self) -> float: ...
+
+    @property
+    def happened(self) -> Sequence[dict[str, Any]]: ...
+
+    @property
+    def user_words(self) -> Sequence[dict[str, Any]]: ...
+
+    @property
+    def agent_words(self) -> Sequence[dict[str, Any]]: ...
+
+
+def lane(result: Drawable, user: np.ndarray, agent: np.ndarray) -> str:
     """Return the lane: both sides on one time axis, the user above, the agent below, words at their times.
 
     Shapes: `user` and `agent` are float32 [N] at 24 kHz.

@@ -7,9 +7,13 @@ from typing import Any
 
 from .report import cell_text, span_text
 
+GOOD = {"low": " Low is good.", "high": " High is good."}
 
-def text_of(summary: dict[str, Any]) -> str:
-    """Return the figures over all voices as text; those that too few events support are hidden."""
+
+def text_of(summary: dict[str, Any], explained: bool = False) -> str:
+    """Return the figures over all voices as text; those that too few events support are hidden. With
+    `explained`, what each metric means stands below it.
+    """
     voices = summary["voices"]
     lines = [
         (
@@ -31,6 +35,9 @@ def text_of(summary: dict[str, Any]) -> str:
             f"  {name:44}{cell_text(metric['all'], metric['unit']):>8} "
             f" {span_text(metric['all'], metric['unit'])}"
         )
+        if explained:
+            about = metric["about"] + GOOD.get(metric["better"], "")
+            lines += textwrap.wrap(about, 100, initial_indent="    ", subsequent_indent="    ")
     speed = summary["speed"]["all"]
     if speed["steps"]:
         rest = f"{speed['p95_ms']:.1f}, {speed['p99_ms']:.1f}, {speed['max_ms']:.1f}"

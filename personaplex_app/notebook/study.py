@@ -6,12 +6,7 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import shutil
-import subprocess
-import sys
-import tempfile
-import time
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -20,7 +15,7 @@ from ..cli import doctor
 from ..engine.contract import Engine, Sampling
 from ..engine.offline import state_line
 from ..engine_choice import build, choose
-from ..errors import BadInput, EngineError, shorten
+from ..errors import BadInput, shorten
 from ..evaluation.conversation_folder import Result, read_results, read_sides
 from ..evaluation.fdb.score import score_folder
 from ..evaluation.fdb.table import problem_lines, render
@@ -30,13 +25,11 @@ from ..evaluation.run import Evaluator, RunPlan, RunProgress, run
 from ..evaluation.scenarios import choose_scenarios, load_scenarios
 from ..evaluation.summary import cases, remarks, summarise
 from ..evaluation.summary_text import text_of
-from ..platform_detection import this_platform
 from ..settings import Settings
 from .blind_test import LOOK, NotebookBlindTest, player
+from .live_app import LiveApp, open_app, show
 
 MODES = ("demo", "gpu", "checkpoint")
-READY_S = 180.0
-_READY = re.compile(r"is ready at (\S+)  \(ctrl-C ends it\)(.*)\n")
 NO_SECRET = {
     "SecretNotFoundError": (
         "Colab's secrets hold no HF_TOKEN; add it there (the key on the left), and run this cell again."
@@ -104,10 +97,14 @@ def prepare(
     """
     if mode not in MODES:
         raise BadInput(f"MODE is {shorten(mode)}; it must be one of {', '.join(MODES)}.")
+    if mode != "demo":
+        use_colab_token()
     settings = Settings.read(
         os.environ,
         {"engine": "classic" if mode == "demo" else "personaplex", "checkpoint": checkpoint or None},
     )
+    if mode != "demo":
+        print(doctor.memory_plan(settings))
     engine = build(choose(settings), settings)
     with state_line() as report:
         engine.load(report)
@@ -148,7 +145,7 @@ class Study:
     def listen(self) -> None:
         """Show the worst and the best conversations, the worst first, each with its lane and a player."""
         worst, best = cases(read_results(self.folder))
-        _show("".join(self._case(result) for result in (*worst, *best)))
+        show("".join(self._case(result) for result in (*worst, *best)))
 
     def _case(self, result: Result) -> str:
         user, agent = read_sides(self.folder, result)
@@ -164,8 +161,8 @@ class Study:
         )
 
     def measure(self) -> None:
-        """Print every metric with its interval; those that too few events support are hidden."""
-        print(text_of(summarise(self.folder)[0]))
+        """Print every metric with its interval and meaning; those that too few events support are hidden."""
+        print(text_of(summarise(self.folder)[0], explained=True))
 
     def vote(self, choice: str = "") -> None:
         """Record a choice, if one is given, and show the next pair.
@@ -173,7 +170,7 @@ class Study:
         The choices are A, B, tie, both bad, undo and reveal.
         Raises: BadInput for any other.
         """
-        _show(self._test().take(choice))
+        show(self._test().take(choice))
 
     def ranking(self) -> None:
         """Print the ranking of the voices by the votes so far."""
@@ -188,7 +185,7 @@ class Study:
         page = write_report(self.folder, "notebooks/personaplex_evaluation.ipynb")
         summary, results = summarise(self.folder)
         inside = base64.b64encode(html_of(self.folder, summary, results).encode()).decode()
-        _show(
+        show(
             f"<iframe src='data:text/html;base64,{inside}' style='width:100%;height:640px;border:1px solid"
             " #ccc'></iframe>"
         )
@@ -205,82 +202,21 @@ class Study:
         print(f"{archive} ({archive.stat().st_size / 1e6:.1f} MB)")
         return archive
 
-    def close(self) -> None:
-        """Free the engine, and stop the app if the study started it."""
+    def talk(self, now: bool, share: bool = False, checkpoint: str = "") -> None:
+        """Start the live app with the study's engine, if `now`."""
+        if not now:
+            print("Tick TALK and run this cell again to talk with it.")
+            return
+        self.app = open_app(self.engine.name, share, checkpoint=checkpoint)
+
+    def close(self, now: bool = True) -> None:
+        """Free the engine, and stop the app if the study started it; nothing of it unless `now`."""
+        if not now:
+            print("Engine and app stay; tick END and run this cell again to end them.")
+            return
         if self.app:
             self.app.close()
         self.engine.close()
-
-
-# -- the live app ----------------------------------------------------------------------------------
-
-
-@dataclass
-class LiveApp:
-    """The app, running in a process of its own at `url`."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-
-    def close(self) -> None:
-        """Stop the app."""
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-def open_app(engine: str = "auto", share: bool = False, **settings: str | int | bool) -> LiveApp:
-    """Start the live app and show its link. `share` makes a public one, which Colab needs: its own proxy
-    drops WebSockets.
-
-    Raises: EngineError when the app does not start, with the end of its log.
-    """
-    given = {
-        name.replace("_", "-"): value
-        for name, value in {"engine": engine, "share": share, **settings}.items()
-    }
-    flags = [
-        f"--{name}" if value is True else f"--{name}={value}"
-        for name, value in given.items()
-        if value is not False and value != ""
-    ]
-    with tempfile.NamedTemporaryFile("wb", prefix="personaplex-app-", suffix=".log", delete=False) as out:
-        command = [sys.executable, "-m", "personaplex_app", "serve", *flags]
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)  # noqa: S603 (our own command)
-    log = Path(out.name)
-    # `serve` prints its address once it is ready, and another port where this one is in use
-    until_s = time.monotonic() + READY_S
-    while not (ready := _READY.search(log.read_text("utf-8", "replace"))):
-        if process.poll() is not None or time.monotonic() > until_s:
-            process.kill()
-            process.wait()
-            raise EngineError(
-                f"The app did not start; its log ends with: {log.read_text('utf-8', 'replace')[-600:]}"
-            )
-        time.sleep(0.2)
-    app = LiveApp(ready[1], process)
-    if share and (missing := ready[2]):
-        why = re.search(r"Could not create share link\. (.*)", log.read_text("utf-8", "replace"))
-        print(f"The app runs{missing}. {why[1] if why else ''}".strip())
-        # the address of a machine elsewhere leads nowhere
-        if this_platform().name != "colab":
-            print(f"On this machine itself it is at {app.url}")
-        return app
-    _show(f"<p><a href='{escape(app.url)}' target='_blank' rel='noopener'>Open the live app</a></p>")
-    print(f"The app is at {app.url}")
-    return app
-
-
-# -- showing ---------------------------------------------------------------------------------------
-
-
-def _show(html: str) -> None:
-    from IPython.display import HTML, display
-
-    display(HTML(html))
 
 
 def _names(text: str) -> list[str]:

@@ -21,7 +21,7 @@ from ..cloning.voices import ClonedVoice, ClonedVoices
 from ..engine.contract import Clone, CloningEngine, Engine, Sampling, SessionConfig
 from ..engine.lease_contract import LeasingEngine
 from ..engine.spoken_languages import speaks
-from ..engine_choice import Choice, build, fallback_engine, replacement
+from ..engine_choice import Choice, build, fallback_engine, replacement, stand_in
 from ..errors import BadInput, CapacityError, NoCloning, PersonaplexError, UnknownVoice, shorten
 from ..gateway.adapters import Adapters, load_adapters
 from ..languages import ENGLISH_CODE, SPANISH, SPANISH_CODE, other_language
@@ -197,7 +197,7 @@ class AppState:
         )
         make = partial(build, settings=settings)
         try:
-            supervisor = EngineSupervisor(make(choice), choice, make)
+            supervisor = EngineSupervisor(make(choice), choice, make, stand_in(choice, settings))
             # the platform's emulated device takes weights on the main thread only, before the page is
             # launched
             if isinstance(supervisor.engine, LeasingEngine):
@@ -208,10 +208,11 @@ class AppState:
             if instead is None:
                 raise
             log.error("engine %s failed, %s takes over: %s", choice.name, instead.name, error)
-            supervisor = EngineSupervisor(make(instead), instead, make)
+            choice = instead
+            supervisor = EngineSupervisor(make(choice), choice, make)
         engine = supervisor.engine
         leases = isinstance(engine, LeasingEngine)
-        second = fallback_engine(supervisor.choice, leases) if leases or spanish else None
+        second = fallback_engine(choice, leases) if leases or spanish else None
         return cls(
             settings=settings,
             supervisor=supervisor,

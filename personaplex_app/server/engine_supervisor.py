@@ -72,13 +72,24 @@ class _Attempt:
 
 class EngineSupervisor:
     """Loads an engine. Where it fails, while loading or later, and `build` is given, its replacement is built
-    and loaded.
+    and loaded. With `stand_in` given too, that engine is loaded first and holds the talks until the other is
+    ready.
     """
 
     def __init__(
-        self, engine: Engine, choice: Choice, build: Callable[[Choice], Engine] | None = None
+        self,
+        engine: Engine,
+        choice: Choice,
+        build: Callable[[Choice], Engine] | None = None,
+        stand_in: Choice | None = None,
     ) -> None:
         self._attempt = _Attempt(engine, choice)
+        # the engine that is loaded behind the one that speaks
+        self._coming: _Attempt | None = None
+        # one that spoke before, and whose talks go on
+        self._before: _Attempt | None = None
+        if build and stand_in:
+            self._coming, self._attempt = self._attempt, _Attempt(build(stand_in), stand_in)
         self._build = build
         self._closing = False
         self._changed = _Notifier()
@@ -87,7 +98,7 @@ class EngineSupervisor:
         self._hung: list[WatchedEngine] = []
         self._thread = threading.Thread(target=self._load, name="engine-load", daemon=True)
         # every voice that a page may have shown, before the engine was loaded or before another took over
-        self.offered_voices = _names(engine)
+        self.offered_voices = _names(engine) | _names(self.engine)
 
     @property
     def engine(self) -> Engine:
@@ -96,6 +107,10 @@ class EngineSupervisor:
     @property
     def choice(self) -> Choice:
         return self._attempt.choice
+
+    def choice_of(self, engine: Engine) -> Choice:
+        """Return the choice that led to an engine, which may be the one that spoke before."""
+        return self._before.choice if self._before and self._before.engine is engine else self.choice
 
     @property
     def state(self) -> EngineState:
@@ -159,7 +174,7 @@ class EngineSupervisor:
         To be called on the event loop from time to time.
         """
         attempt = self._attempt
-        if attempt.stages[-1].stage != "ready" or not (why := attempt.engine.lost):
+        if self._coming or attempt.stages[-1].stage != "ready" or not (why := attempt.engine.lost):
             return
         log.error("engine %s is lost: %s", attempt.engine.name, why)
         if isinstance(attempt.engine, WatchedEngine) and attempt.engine.hung:
@@ -177,27 +192,68 @@ class EngineSupervisor:
         # a download or a load looks for `_closing` at each report only
         self._thread.join(timeout=30)
         self.engine.close()
+        for other in filter(None, (self._coming, self._before)):
+            other.engine.close()
 
     def _load(self) -> None:
         attempt = self._attempt
         try:
             attempt.engine.load(self._report)
             self._report(EngineState("ready"))
+            if self._coming:
+                self._load_behind(self._coming)
         except _Closed:
             log.info("engine %s: its loading was aborted", attempt.engine.name)
         except PersonaplexError as error:
             self._take_over(attempt, str(error))
         except Exception:
             log.exception("engine %s failed to load", attempt.engine.name)
-            self._take_over(
-                attempt,
-                f"{attempt.choice.title} could not start because of a fault of its own; the log has the"
-                " details.",
-            )
+            self._take_over(attempt, _fault_of(attempt))
+
+    def _load_behind(self, coming: _Attempt) -> None:
+        """Load an engine while another speaks; it holds the talks from then on, or is said to have failed.
+
+        Raises: _Closed.
+        """
+        speaking = self._attempt
+
+        def report(state: EngineState) -> None:
+            if self._closing:
+                raise _Closed
+            coming.note(state)
+
+        try:
+            coming.engine.load(report)
+        except PersonaplexError as error:
+            why = str(error)
+        except _Closed:
+            raise
+        except Exception:
+            log.exception("engine %s failed to load", coming.engine.name)
+            why = _fault_of(coming)
+        else:
+            report(EngineState("ready"))
+            log.info("engine %s speaks from the next talk on", coming.engine.name)
+            self._coming, self._before, self._attempt = None, speaking, coming
+            self._changed.notify()
+            return
+        log.error("engine %s failed, %s goes on: %s", coming.engine.name, speaking.engine.name, why)
+        coming.engine.close()
+        self._coming = None
+        speaking.choice = replacement(coming.choice, why) or speaking.choice
 
     def _take_over(self, failed: _Attempt, why: str) -> None:
         """Free the failed engine and load its replacement; where there is none, the state is "failed"."""
         if self._closing:
+            return
+        if self._coming:
+            log.error(
+                "engine %s failed, %s is waited for: %s", failed.engine.name, self._coming.engine.name, why
+            )
+            failed.engine.close()
+            self._attempt, self._coming = self._coming, None
+            self._changed.notify()
+            self._load()
             return
         choice = replacement(failed.choice, why)
         if self._build is None or choice is None:
@@ -228,6 +284,10 @@ class EngineSupervisor:
 
 class _Closed(Exception):
     """Raised in an engine's progress report, to abort its loading when the app ends."""
+
+
+def _fault_of(attempt: _Attempt) -> str:
+    return f"{attempt.choice.title} could not start because of a fault of its own; the log has the details."
 
 
 def _names(engine: Engine) -> frozenset[str]:

@@ -402,7 +402,7 @@ class Talk:
         self._sampling = config.sampling
         self._talk_s = min(self._talk_s, device.limit_s())
         self._tell(Begun())
-        self._tell_ready(record, config)
+        self._tell_ready(record, config, device.engine)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._guarded, partial(self._step, session, talk))
             tasks.start_soon(self._guarded, self._stand_in)
@@ -452,14 +452,14 @@ class Talk:
     def _tell_place(self, place: Place) -> None:
         self._tell(Queued(place.ahead, place.wait_s))
 
-    def _tell_ready(self, record: TalkRecorder, config: SessionConfig) -> None:
-        supervisor = self._supervisor
-        capabilities = supervisor.engine.capabilities
+    def _tell_ready(self, record: TalkRecorder, config: SessionConfig, engine: Engine) -> None:
+        choice = self._supervisor.choice_of(engine)
+        capabilities = engine.capabilities
         ready = Ready(
             talk_id=record.id,
-            engine=supervisor.choice.name,
-            engine_title=supervisor.choice.title,
-            stand_in=supervisor.choice.stand_in,
+            engine=choice.name,
+            engine_title=choice.title,
+            stand_in=choice.stand_in,
             voice=config.voice,
             persona=config.persona,
             limit_s=self._talk_s,
@@ -470,14 +470,13 @@ class Talk:
             sampling=config.sampling if capabilities.sampling else None,
         )
         self._tell(ready)
-        title = supervisor.choice.title
-        if self._request.voice not in ("", config.voice):
-            text = f"{title} has no voice {self._request.voice} here; you hear {config.voice} in its place."
+        if (wanted := self._request.voice) not in ("", config.voice):
+            text = f"{choice.title} has no voice {wanted} here; you hear {config.voice} in its place."
             self._tell(Notice("other_voice", text))
         if told := self._app_state.language_told(self._request, config):
             self._tell(told)
         elif not config.language and (
-            text := language_warning(title, language_of(supervisor.engine), config.prompt)
+            text := language_warning(choice.title, language_of(engine), config.prompt)
         ):
             self._tell(Notice("other_language", text))
 

@@ -20,9 +20,15 @@ const PASSING = ["ping", "playback"];
  * tried, back() when it is heard again, and closed({code, reason, heard}).
  */
 export class ChatClient {
-  constructor(base, on) {
+  /**
+   * @param {string} base the app's address; in its own page the path below which it lies
+   * @param {object} on
+   * @param {Record<string, string>} [headers] outside of a browser: a key or token, such as `{"X-API-Key": …}`
+   */
+  constructor(base, on, headers) {
     this.base = base;
     this.on = on;
+    this.headers = headers;
     this.link = null;
     this.over = false;
     this.droppedFrames = 0;
@@ -42,7 +48,7 @@ export class ChatClient {
       setInterval(() => this.look(), LOOK_EVERY_MS),
     ];
     try {
-      await this.use(new SocketLink(this.base));
+      await this.use(new SocketLink(this.base, this.headers));
     } catch {
       await this.fallBack();
     }
@@ -50,7 +56,7 @@ export class ChatClient {
 
   async fallBack() {
     this.link?.abandon();
-    if (!this.over) await this.use(new HttpLink(this.base));
+    if (!this.over) await this.use(new HttpLink(this.base, this.headers));
   }
 
   async use(link) {
@@ -129,7 +135,7 @@ export class ChatClient {
   async attempt(socket) {
     const outcome = new Promise((resolve) => (this.settle = resolve));
     try {
-      await this.use(new (socket ? SocketLink : HttpLink)(this.base));
+      await this.use(new (socket ? SocketLink : HttpLink)(this.base, this.headers));
     } catch {
       return "lost";
     }

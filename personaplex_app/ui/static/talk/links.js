@@ -14,15 +14,16 @@ const QUERY = "codec=pcm&events=1&config=message";
 const NO_GOODBYE = 4000;
 const SILENT = Object.freeze({ message() {}, close() {} });
 
-/** A WebSocket to the talk at the path `base`. */
+/** A WebSocket to the app at `base`: an address, or in a page a path. Only Node sends `headers` with it. */
 export class SocketLink {
-  constructor(base) {
+  constructor(base, headers) {
     this.name = "socket";
     this.on = SILENT;
     this.heard = false;
     this.received = 0; // messages but for sound
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    this.socket = new WebSocket(`${scheme}//${location.host}${base}/api/chat?${QUERY}`);
+    const url = new URL(`${base}/api/chat?${QUERY}`, globalThis.location?.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    this.socket = new WebSocket(url, headers && { headers });
     this.socket.binaryType = "arraybuffer";
     this.opened = new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error("timeout")), OPEN_PATIENCE_MS);
@@ -65,9 +66,10 @@ export class SocketLink {
 
 /** The same over HTTP. */
 export class HttpLink {
-  constructor(base) {
+  constructor(base, headers) {
     this.name = "HTTP";
     this.url = `${base}/api/chat/http`;
+    this.headers = headers;
     this.on = SILENT;
     this.heard = false;
     this.received = 0;
@@ -79,6 +81,10 @@ export class HttpLink {
     this.opened = this.open().finally(() => clearTimeout(timer));
   }
 
+  fetch(path, options) {
+    return fetch(`${this.url}${path}`, { headers: this.headers, ...options });
+  }
+
   async open() {
     const answer = await this.begin();
     if (!answer.ok) {
@@ -86,13 +92,13 @@ export class HttpLink {
       throw Object.assign(new Error(said.message || `HTTP ${answer.status}`), { refused: said.message });
     }
     this.id = (await answer.json()).id;
-    const stream = await fetch(`${this.url}/${this.id}`, { signal: this.gone.signal, cache: "no-store" });
+    const stream = await this.fetch(`/${this.id}`, { signal: this.gone.signal, cache: "no-store" });
     if (!stream.ok) throw new Error(`HTTP ${stream.status}`);
     this.read(stream.body.getReader());
   }
 
   async begin() {
-    const ask = () => fetch(`${this.url}?${QUERY}`, { method: "POST", signal: this.gone.signal });
+    const ask = () => this.fetch(`?${QUERY}`, { method: "POST", signal: this.gone.signal });
     try {
       return await ask();
     } catch (error) {
@@ -135,7 +141,7 @@ export class HttpLink {
       const body = pack(this.waiting.splice(0));
       const number = this.number++;
       const ask = () =>
-        fetch(`${this.url}/${this.id}?n=${number}`, { method: "POST", body, signal: this.gone.signal });
+        this.fetch(`/${this.id}?n=${number}`, { method: "POST", body, signal: this.gone.signal });
       // a POST may be lost with its connection; its number makes one retry harmless
       const answer = await ask()
         .catch(() => ask())
@@ -146,7 +152,7 @@ export class HttpLink {
   }
 
   close() {
-    if (this.id) fetch(`${this.url}/${this.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
+    if (this.id) this.fetch(`/${this.id}`, { method: "DELETE", keepalive: true }).catch(() => {});
     this.gone.abort();
   }
 
