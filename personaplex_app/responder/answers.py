@@ -80,7 +80,8 @@ _JUDGES = re.compile(r"(?i)\b(?:expensive|cheap|dear|far|long|big|good|nice|busy
 _FAR = 0.2
 # asks for what happened once; what a role is told is what always holds
 _EVENT = re.compile(
-    r"(?i)^(?!.*\b(?:i|my|we|our)\b)(?:.*\b(?:did|was|were) (?!you\b)(?:they|he|she|it|there|the|your|\w+ \w+)\b"
+    r"(?i)^(?!.*\b(?:i|my|we|our)\b)(?:.*\b(?:did|was|were) (?!you\b)"
+    r"(?:they|he|she|it|there|the|your|\w+ \w+)\b"
     r"|.*\blast (?:year|month|week|night|summer|season)\b)"
 )
 _HAPPENED = re.compile(r"(?i)\b(?:was|were|did|had|since|founded|built|born|came|went|won|used to)\b")
