@@ -192,14 +192,13 @@ def _lacks(settings: Settings, measure: bool) -> _Lack:
             return _Lack("its files are not here", missing or step)
     if missing:
         return _Lack("the packages that it needs are not installed", missing)
-    if gpu_is_leased():
-        return _Lack(runs="a GPU is lent for each talk")
+    has_gpu = _Lack(runs="a GPU is lent for each talk") if gpu_is_leased() else _Lack()
     if settings.device.startswith("cuda"):
-        return _Lack()
+        return has_gpu
     import torch  # takes seconds, and only this question needs it
 
     if settings.device == "auto" and torch.cuda.is_available():
-        return _Lack()
+        return has_gpu
     return _lacks_speed(settings, folder, measure)
 
 

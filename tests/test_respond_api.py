@@ -110,7 +110,7 @@ def test_respond_bad_recording_is_told(client, clip, tmp_path):
         (clip(121.0), "longer than 120 s"),
         (clip(0.0, "empty.wav"), "holds no sound"),
         (str(tmp_path / "text.wav"), "cannot be read as a recording"),
-        (str(tmp_path / "list.m3u8"), "cannot be read as a recording"),
+        (str(tmp_path / "list.m3u8"), "is a list of addresses"),
     ):
         with pytest.raises(AppError, match=sentence):
             respond(client, path)
