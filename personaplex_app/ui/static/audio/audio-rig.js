@@ -1,6 +1,6 @@
 // Microphone and loudspeaker of one talk. Threads of their own do the work; this file wires them.
 
-import { chosen } from "./devices.js";
+import { chosenId } from "./devices.js";
 import { SAMPLE_RATE_HZ } from "./format.js";
 import { openMicrophone } from "./microphone.js";
 
@@ -117,9 +117,11 @@ export class AudioRig {
   }
 
   /** Play through the chosen loudspeaker, the system's own where that is gone or cannot be chosen. */
-  useLoudspeaker() {
+  async useLoudspeaker() {
     const { output } = this;
-    output.setSinkId?.(chosen("audiooutput")).catch(() => output.setSinkId("").catch(() => {}));
+    if (!output.setSinkId) return;
+    const id = await chosenId("audiooutput");
+    output.setSinkId(id).catch(() => output.setSinkId("").catch(() => {}));
   }
 
   /** Play a note, for somebody who tries a loudspeaker. */

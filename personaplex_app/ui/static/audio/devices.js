@@ -5,22 +5,34 @@ export const KINDS = ["audioinput", "audiooutput"];
 const KEY = (kind) => `personaplex-${kind}`;
 const memory = {};
 
-/** The id of the device to use, "" for the system's own choice. */
-export function chosen(kind) {
+/** The device that was chosen, {id, label}; its id is "" for the system's own choice. */
+function chosen(kind) {
   try {
-    return localStorage.getItem(KEY(kind)) ?? "";
+    return JSON.parse(localStorage.getItem(KEY(kind)) ?? "{}");
   } catch {
-    return memory[kind] ?? ""; // some browsers keep nothing for a page in a frame
+    return memory[kind] ?? {}; // some browsers keep nothing for a page in a frame
   }
 }
 
-export function choose(kind, id) {
+/** Use a device, {id, label}, from now on. */
+export function choose(kind, device) {
   try {
-    if (id) localStorage.setItem(KEY(kind), id);
+    if (device.id) localStorage.setItem(KEY(kind), JSON.stringify(device));
     else localStorage.removeItem(KEY(kind));
   } catch {
-    memory[kind] = id;
+    memory[kind] = device;
   }
+}
+
+/**
+ * The id of the device to use, "" for the system's own choice. Some browsers give a device another id each time
+ * that they are started; it is known again by its name.
+ */
+export async function chosenId(kind) {
+  const { id = "", label } = chosen(kind);
+  if (!id) return "";
+  const found = await devices(kind);
+  return (found.find((each) => each.id === id) ?? found.find((each) => each.label === label))?.id ?? id;
 }
 
 /**

@@ -1,6 +1,6 @@
 // Opens the microphone that is chosen, or says why there is none.
 
-import { chosen } from "./devices.js";
+import { chosenId } from "./devices.js";
 
 const CONSTRAINTS = {
   channelCount: 1,
@@ -37,7 +37,7 @@ function refusal(error) {
 
 /** The chosen microphone, another one where that is not there. */
 async function microphone() {
-  const id = chosen("audioinput");
+  const id = await chosenId("audioinput");
   const asked = (audio) => navigator.mediaDevices.getUserMedia({ audio });
   if (!id) return asked(CONSTRAINTS);
   try {

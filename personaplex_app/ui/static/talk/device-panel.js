@@ -1,7 +1,7 @@
 // Choose microphone and loudspeaker, before a talk or in its middle, and try both.
 
 import { AudioRig } from "../audio/audio-rig.js";
-import { KINDS, canChooseLoudspeaker, choose, chosen, devices } from "../audio/devices.js";
+import { KINDS, canChooseLoudspeaker, choose, chosenId, devices } from "../audio/devices.js";
 import { h, part, say, show } from "../shared/dom.js";
 import { t } from "../shared/strings.js";
 import { soundTrouble } from "../shared/texts.js";
@@ -23,7 +23,7 @@ export class DevicePanel {
     this.selects = Object.fromEntries(KINDS.map((kind) => [kind, part(root, kind)]));
     for (const [kind, select] of Object.entries(this.selects)) {
       select.addEventListener("change", () => {
-        choose(kind, select.value);
+        choose(kind, { id: select.value, label: select.selectedOptions[0].label });
         this.rig?.use(kind);
         changed(kind);
       });
@@ -43,7 +43,8 @@ export class DevicePanel {
       named ||= found.length > 0;
       const options = [{ id: "", label: t("device_system") }, ...found];
       select.replaceChildren(...options.map(({ id, label }) => h("option", { value: id }, label)));
-      select.value = found.some(({ id }) => id === chosen(kind)) ? chosen(kind) : "";
+      const wanted = await chosenId(kind);
+      select.value = found.some(({ id }) => id === wanted) ? wanted : "";
     }
     if (!this.rig) this.tell(named ? "" : t("devices_unnamed"));
   }
