@@ -29,7 +29,6 @@ from .patience import PATIENCE_S, until
 MICROPHONE_HZ = 48_000
 DESK: ViewportSize = {"width": 1280, "height": 900}
 expect.set_options(timeout=PATIENCE_S * 1000)
-# permissions come from the context, so that one browser shows both a microphone given and one refused
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -135,9 +134,19 @@ def chromium(microphone: Path, *more_flags: str) -> Iterator[Browser]:
 
 
 @contextmanager
-def visitor(
-    browser: Browser, microphone: bool = True, viewport: ViewportSize = DESK, **options: Any
-) -> Iterator[Page]:
+def refusing(browser: Browser) -> Iterator[Browser]:
+    """Run another browser, in which no page is given the microphone."""
+    running = browser.browser_type.launch(
+        executable_path=chromium_path(), args=[*FLAGS, "--use-fake-ui-for-media-stream=deny"]
+    )
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@contextmanager
+def visitor(browser: Browser, viewport: ViewportSize = DESK, **options: Any) -> Iterator[Page]:
     """Yield a page of a new visitor, with its own storage and permissions; script errors fail the test.
 
     Echo cancellation, noise suppression and gain control are off: they would treat test tones as noise.
@@ -150,8 +159,7 @@ def visitor(
     left = [] if options else [context for context in browser.contexts if len(context.pages) == 1]
     person = left[0] if left else _context(browser, options)
     person.clear_permissions()
-    if microphone:  # one that is not granted is refused
-        person.grant_permissions(["microphone"])
+    person.grant_permissions(["microphone"])  # a page asks for its state
     page = person.new_page()
     page.set_viewport_size(viewport)
     page.emulate_media(**media)
