@@ -278,7 +278,9 @@ async def test_lent_gpu_offers_no_resumption(tmp_path, monkeypatch):
         open_app_state(ScriptedEngine(silence), tmp_path) as app_state,
         anyio.create_task_group() as tasks,
     ):
-        channel = begin(tasks, app_state, engine="echo")
+        channel = begin(tasks, app_state)
+        await until(lambda: channel.count(Kind.HANDSHAKE))
+        channel.say(metadata("stop"))
         await until(lambda: channel.closed)
         assert not channel.events("resumable")
 
