@@ -213,7 +213,8 @@ def test_embedded_page_without_the_microphone_says_who_can_allow_it(
             self.end_headers()
             self.wfile.write(f'<iframe src="{app.url}" width="1100" height="800"></iframe>'.encode())
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as site, visitor(browser) as page:
+    # the site is gone before its visitor leaves, who would wait for its answer
+    with visitor(browser) as page, ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
         thread = threading.Thread(target=site.serve_forever)
         thread.start()
         page.goto(f"http://localhost:{site.server_port}/")

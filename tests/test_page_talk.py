@@ -242,7 +242,7 @@ def test_cancel_in_the_queue_leaves_it(app: AppProcess, browser: Browser) -> Non
 
 
 def test_microphone_refused_says_how_to_allow_it(app: AppProcess, browser: Browser) -> None:
-    with refusing(browser) as other, visitor(other) as page:
+    with refusing(browser) as other, visitor(other, microphone=False) as page:
         open_page(page, app.url)
         page.click("#talk-start")
         expect_state(page, "error")

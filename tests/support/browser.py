@@ -38,7 +38,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
 ]
 # host names for this machine: one that is no secure context, and one that has a certificate
@@ -122,6 +121,7 @@ def chromium(microphone: Path, *more_flags: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         flags = [
             *FLAGS,
+            *_user(True),
             f"--use-file-for-fake-audio-capture={microphone}",
             f"--host-resolver-rules={names}",
             *more_flags,
@@ -133,12 +133,17 @@ def chromium(microphone: Path, *more_flags: str) -> Iterator[Browser]:
             browser.close()
 
 
+def _user(gives: bool) -> list[str]:
+    """Return the flags of a browser whose user gives pages the microphone, or does not."""
+    if "headless-shell" in (chromium_path() or "headless-shell"):  # which can ask nobody
+        return ["--use-fake-ui-for-media-stream" + ("" if gives else "=deny")]
+    return ["--deny-permission-prompts"]
+
+
 @contextmanager
 def refusing(browser: Browser) -> Iterator[Browser]:
-    """Run another browser, in which no page is given the microphone."""
-    running = browser.browser_type.launch(
-        executable_path=chromium_path(), args=[*FLAGS, "--use-fake-ui-for-media-stream=deny"]
-    )
+    """Run another browser, for a visitor who gives no page the microphone."""
+    running = browser.browser_type.launch(executable_path=chromium_path(), args=[*FLAGS, *_user(False)])
     try:
         yield running
     finally:
@@ -146,7 +151,9 @@ def refusing(browser: Browser) -> Iterator[Browser]:
 
 
 @contextmanager
-def visitor(browser: Browser, viewport: ViewportSize = DESK, **options: Any) -> Iterator[Page]:
+def visitor(
+    browser: Browser, microphone: bool = True, viewport: ViewportSize = DESK, **options: Any
+) -> Iterator[Page]:
     """Yield a page of a new visitor, with its own storage and permissions; script errors fail the test.
 
     Echo cancellation, noise suppression and gain control are off: they would treat test tones as noise.
@@ -159,7 +166,8 @@ def visitor(browser: Browser, viewport: ViewportSize = DESK, **options: Any) -> 
     left = [] if options else [context for context in browser.contexts if len(context.pages) == 1]
     person = left[0] if left else _context(browser, options)
     person.clear_permissions()
-    person.grant_permissions(["microphone"])  # a page asks for its state
+    if microphone:
+        person.grant_permissions(["microphone"])
     page = person.new_page()
     page.set_viewport_size(viewport)
     page.emulate_media(**media)
