@@ -7,7 +7,6 @@ weights.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,11 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..atomic import write_atomically
-from ..errors import StorageError, shorten
 from .checkpoint import fingerprint
 from .config import AGENT_CODEBOOKS, COLUMN_ROWS
 from .lm import Lm
+from .measurements import keep_measurement, read_measurements
 
 AGREEMENT_FILE = "agreement.json"
 
@@ -82,7 +80,7 @@ def load_agreements(store: Path, weights: Path) -> dict[str, float]:
     Empty where nothing was measured.
     """
     try:
-        found = _read_all(store)[fingerprint(weights).hex()]
+        found = read_measurements(store / AGREEMENT_FILE)[fingerprint(weights).hex()]
         return {str(form): float(share) for form, share in found.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
@@ -94,28 +92,9 @@ def save_agreements(store: Path, weights: Path, measured: Mapping[str, float]) -
     Raises: StorageError.
     """
     path = store / AGREEMENT_FILE
-    try:
-        kept = _read_all(store)
-    except (OSError, ValueError):
-        kept = {}
-    key = fingerprint(weights).hex()
-    kept[key] = load_agreements(store, weights) | {form: round(share, 4) for form, share in measured.items()}
-    try:
-        store.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(kept, indent=1).encode())
-    except OSError as error:
-        raise StorageError(
-            f"What was measured cannot be kept in {shorten(path)}: {error.strerror}. Give another folder with"
-            " --data."
-        ) from error
+    found = load_agreements(store, weights) | {form: round(share, 4) for form, share in measured.items()}
+    keep_measurement(path, fingerprint(weights).hex(), found)
     return path
-
-
-def _read_all(store: Path) -> dict[str, dict[str, float]]:
-    kept = json.loads((store / AGREEMENT_FILE).read_text("utf-8"))
-    if not isinstance(kept, dict):
-        raise ValueError
-    return kept
 
 
 class _SingleRow:

@@ -16,8 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..atomic import write_atomically
-from ..errors import StorageError, shorten
 from ..units import FRAME_MS, FRAME_SAMPLES
 from .checkpoint import Checkpoint, CheckpointFiles
 from .compute import cache_dtype
@@ -25,6 +23,7 @@ from .config import LmConfig, MimiConfig
 from .duplex import Duplex
 from .generation import RowSampling
 from .loading import quantize_in_place
+from .measurements import keep_measurement, read_measurements
 from .mimi import Mimi
 from .plan import Sizes
 from .random_weights import NoTokenizer, fill_cache, random_lm
@@ -131,7 +130,7 @@ def stored_frame_ms(
 ) -> float | None:
     """Return the frame time measured on this machine for a model and form; None where none was kept."""
     try:
-        return float(_read_all(store)[_key(lm, mimi, dtype, quantize)])
+        return float(read_measurements(store / FRAME_TIMES_FILE)[_key(lm, mimi, dtype, quantize)])
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -143,27 +142,7 @@ def keep_frame_ms(
 
     Raises: StorageError.
     """
-    path = store / FRAME_TIMES_FILE
-    try:
-        kept = _read_all(store)
-    except (OSError, ValueError):
-        kept = {}
-    kept[_key(lm, mimi, dtype, quantize)] = round(took_ms, 2)
-    try:
-        store.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(kept, indent=1).encode())
-    except OSError as error:
-        raise StorageError(
-            f"What was measured cannot be kept in {shorten(path)}: {error.strerror}. Give another folder with"
-            " --data."
-        ) from error
-
-
-def _read_all(store: Path) -> dict[str, float]:
-    kept = json.loads((store / FRAME_TIMES_FILE).read_text("utf-8"))
-    if not isinstance(kept, dict):
-        raise ValueError
-    return kept
+    keep_measurement(store / FRAME_TIMES_FILE, _key(lm, mimi, dtype, quantize), round(took_ms, 2))
 
 
 def _key(lm: LmConfig, mimi: MimiConfig, dtype: torch.dtype, quantize: str) -> str:
