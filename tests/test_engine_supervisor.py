@@ -96,7 +96,7 @@ async def test_stand_in_speaks_until_the_engine_behind_it_is_ready_and_its_talk_
         anyio.create_task_group() as tasks,
     ):
         first = converse(tasks, app_state, voice_prompt="NATF0")
-        await until(lambda: first.count(Kind.HANDSHAKE))
+        await until(lambda: first.events("ready"))
         assert first.events("ready")[0]["engine"] == "classic"
         assert "is still being fetched and loaded" in first.events("ready")[0]["stand_in"]
         engine.gate.set()
@@ -106,7 +106,7 @@ async def test_stand_in_speaks_until_the_engine_behind_it_is_ready_and_its_talk_
         assert app_state.supervisor.choice_of(engine) == MODEL
         app_state.fit()
         second = converse(tasks, app_state, voice_prompt="NATF0")
-        await until(lambda: second.count(Kind.HANDSHAKE))
+        await until(lambda: second.events("ready"))
         (ready,) = second.events("ready")
         assert (ready["engine"], ready["voice"], ready["stand_in"]) == ("personaplex", "NATF0", "")
         first.say_frames(3)

@@ -161,7 +161,7 @@ async def test_client_that_did_not_ask_or_says_goodbye_ends_its_talk_at_once(tmp
     engine = ScriptedEngine(silence, silence)
     async with open_app_state(engine, tmp_path) as app_state, anyio.create_task_group() as tasks:
         plain, asked = caller(tasks, app_state), begin(tasks, app_state)
-        await until(lambda: plain.count(Kind.HANDSHAKE) and asked.count(Kind.HANDSHAKE))
+        await until(lambda: plain.events("ready") and asked.events("ready"))
         assert not plain.events("resumable")
         plain.say(None)
         asked.leave()
