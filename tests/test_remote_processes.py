@@ -97,14 +97,16 @@ def test_bridge_gives_the_references_words_of_a_server_that_talks_as_the_referen
         engine.load(lambda state: None)
         assert [voice.name for voice in engine.voices] == ["NATF0", "NATM1", "VARF2", "none"]
         assert engine.max_sessions == 2
-        samples, _ = soundfile.read(tiny.GOLDEN / "user.wav", dtype="float32", frames=1920 * 30)
+        # more than is compared: where the server is slow, its first words come some frames later
+        samples, _ = soundfile.read(tiny.GOLDEN / "user.wav", dtype="float32", frames=1920 * 45)
         config = SessionConfig(about["voice"].removesuffix(".pt"), about["text_prompt"], sampling=greedy)
         rendering = render(engine, request(samples, config))
     finally:
         engine.close()
     words = "".join(text for text in about["text"][:29] if text not in ("PAD", "EPAD", "BOS", "EOS"))
     assert words.strip()
-    assert " ".join(word.text for said in rendering.utterances for word in said.words) == words.strip()
+    heard = " ".join(word.text for said in rendering.utterances for word in said.words)
+    assert heard.startswith(words.strip())
     assert rendering.meta.engine == "remote"
 
 
