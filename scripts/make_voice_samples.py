@@ -1,4 +1,4 @@
-"""Write how the vocoded voices sound, so that no start waits for the vocoder."""
+"""Write how the embedded engine's voices sound, so that no start waits until they have spoken."""
 
 import soundfile
 
@@ -13,6 +13,5 @@ from personaplex_app.units import SAMPLE_RATE_HZ
 synthesiser = Synthesiser()
 SAMPLES_FOLDER.mkdir(exist_ok=True)
 for timbre in TIMBRES:
-    if timbre.is_vocoded:
-        path = SAMPLES_FOLDER / f"{timbre.voice.name}.flac"
-        soundfile.write(path, synthesiser.speak(SAMPLE_TEXT, timbre).samples, SAMPLE_RATE_HZ)
+    path = SAMPLES_FOLDER / f"{timbre.voice.name}.flac"
+    soundfile.write(path, synthesiser.speak(SAMPLE_TEXT, timbre).samples, SAMPLE_RATE_HZ)

@@ -30,7 +30,6 @@ from ..responder.sentence_encoder import SentenceEncoder
 from ..speech.recogniser import Recogniser
 from ..speech.spanish.voices import SPANISH_TIMBRES, SpanishSynthesiser, spanish_is_installed
 from ..speech.synthesiser import (
-    SAMPLE_TEXT,
     TIMBRES,
     Synthesiser,
     Timbre,
@@ -166,12 +165,7 @@ class ClassicEngine:
             ) from error
         report(EngineState("self_test", "saying a sentence and listening to it", 0.8))
         _self_test(recogniser, synthesiser)
-        self._samples = {
-            timbre.voice.name: kept_sample(timbre)
-            if timbre.is_vocoded
-            else synthesiser.speak(SAMPLE_TEXT, timbre).samples
-            for timbre in TIMBRES
-        }
+        self._samples = {timbre.voice.name: kept_sample(timbre) for timbre in TIMBRES}
         if self._language_model:
             # in the background: talks need not wait for it, since the rules answer meanwhile
             self._language_model.start()

@@ -80,7 +80,7 @@ _GAIN = 1.9
 
 
 def kept_sample(timbre: Timbre) -> np.ndarray:
-    """Return a vocoded voice saying `SAMPLE_TEXT`, from a file, so that no start waits for the vocoder.
+    """Return a voice saying `SAMPLE_TEXT`, from a file, so that no start waits until it is spoken.
 
     `scripts/make_voice_samples.py` writes the files.
     Shapes: float32 [N] at 24 kHz.

@@ -80,8 +80,14 @@ _kept: list[subprocess.Popen] = []
 
 
 def _serve_forks(path: str) -> None:
+    # what an app of the embedded engine imports when it loads is a quarter of its start
+    import faster_whisper  # noqa: F401
+    import hibari  # noqa: F401
+
     import personaplex_app.application
-    import personaplex_app.launch  # noqa: F401
+    import personaplex_app.classic.engine
+    import personaplex_app.launch
+    import personaplex_app.responder.rules  # noqa: F401
     from personaplex_app.cli.main import main
     from personaplex_app.errors import end
 
