@@ -22,6 +22,8 @@ from personaplex_app.speech.vocoder import with_pitch
 from personaplex_app.units import SAMPLE_RATE_HZ
 from personaplex_app.voices import NAMES
 
+from .support import oracle  # noqa: F401 - Resemblyzer lies in its folder
+
 SENTENCES = (
     "The compost bin costs eight dollars a month.",
     "Tell me a story about the sea and a small wooden boat.",
