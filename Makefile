@@ -8,19 +8,18 @@ PIP = $(BIN)/pip install --disable-pip-version-check --quiet
 run: $(VENV)/.app
 	$(BIN)/python app.py
 
-# Each process collects all tests, which takes ten seconds; talks are in real time and wait: four for two cores, and
-# the linters beside them.
+# Talks are in real time and wait: six processes for two cores (tests/support/forks.py), and the linters beside them.
 # "make" stands there by its name because a line with $$(MAKE) is run by `make -n` too.
 test: $(VENV)/.dev node_modules/.package-lock.json
 	sh scripts/ensure-browser.sh $(BIN)/python
 	sh scripts/ensure-nginx.sh
 	make --no-print-directory lint >$(VENV)/lint.log 2>&1 & lint=$$!; \
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder; tested=$$?; \
+	$(BIN)/python -m pytest --forks 6; tested=$$?; \
 	wait $$lint || { cat $(VENV)/lint.log; exit 1; }; exit $$tested
 
 # no browser, no network, no process beside the tests' own
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -m unit --numprocesses 3 --dist loadfile
+	$(BIN)/python -m pytest -m unit --forks 2
 
 # attacks, kills and long runs against the real app, and their figures as a table; half an hour on a quiet machine
 reliability: $(VENV)/.dev

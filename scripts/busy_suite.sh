@@ -4,7 +4,7 @@
 #
 #   sh scripts/busy_suite.sh [--runs 3] [--hogs 4] [--python .venv/bin/python] [-- PYTEST'S ARGUMENTS]
 #
-# Without arguments for pytest it runs all tests, four at a time.
+# Without arguments for pytest it runs all tests, six at a time.
 set -u
 runs=3 hogs=4 python=${VENV:-.venv}/bin/python
 while [ $# -gt 0 ]; do
@@ -29,7 +29,7 @@ done
 out=$(mktemp)
 failed=0 run=1
 while [ "$run" -le "$runs" ]; do
-  "$python" -m pytest --quiet --numprocesses 4 --dist loadfile --no-loadscope-reorder "$@" >"$out" 2>&1
+  "$python" -m pytest --quiet --forks 6 "$@" >"$out" 2>&1
   code=$?
   echo "run $run of $runs: $(tail -n 1 "$out")"
   if [ "$code" -ne 0 ]; then

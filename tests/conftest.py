@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from .support.forks import pytest_addoption, pytest_runtestloop  # noqa: F401
 from .support.kinds import Guard, cpu_s, give_kinds, in_turn, kind_of, left_threads, spent, unasked_soak
 from .support.patience import until
 from .support.reliability import table
@@ -30,7 +31,6 @@ if TYPE_CHECKING:  # what these import must see the environment that is set belo
     from .support.hub_server import Hub
 
 
-OWN_TEMP = "PERSONAPLEX_TESTS_TEMP"
 OWN_FOLDER = pytest.StashKey[str]()
 
 
@@ -47,11 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # the app is started dozens of times and need not be compiled each time
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    if OWN_TEMP not in os.environ:  # a worker of xdist shares its controller's
-        os.environ[OWN_TEMP] = str(os.getpid())
-        config.stash[OWN_FOLDER] = tempfile.mkdtemp(prefix="px-")
-        os.environ["TMPDIR"] = tempfile.tempdir = config.stash[OWN_FOLDER]
-        os.chmod(tempfile.tempdir, 0o1777)  # as /tmp: some tests work as somebody without rights
+    config.stash[OWN_FOLDER] = tempfile.mkdtemp(prefix="px-")
+    os.environ["TMPDIR"] = tempfile.tempdir = config.stash[OWN_FOLDER]
+    os.chmod(tempfile.tempdir, 0o1777)  # as /tmp: some tests work as somebody without rights
     # a shell starts what it runs in the background deaf to ctrl-C, and so would be what the tests start
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -69,9 +67,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing in the system's folder for temporary files, whoever wrote it: the tests, or what they
     started.
     """
-    # the folder that this process made, whatever the variable says now
-    if OWN_FOLDER in config.stash:
-        shutil.rmtree(config.stash[OWN_FOLDER], ignore_errors=True)
+    shutil.rmtree(config.stash[OWN_FOLDER], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)  # what is marked here is selected by `-m` afterwards
