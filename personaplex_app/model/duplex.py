@@ -6,8 +6,8 @@ A step runs codec, language model and codec on the device and waits for it once.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass
 from functools import partial
 
 import numpy as np
@@ -22,6 +22,7 @@ from .generation import Rows, RowSampling, Snapshot, advance
 from .graphs import Recorder, Work
 from .kernels import own_kernels
 from .prompt import Prompt
+from .steering import FREE, STEER_FIELDS, Steer, gate_table
 
 RECORDED_TEXT_WIDEST = 32
 RECORDED_AUDIO_WIDEST = 256
@@ -36,7 +37,7 @@ TIMED_STEPS = 3
 class FrameOutput:
     """The agent's output of one row in one frame.
 
-    `text` is a token of the text vocabulary. `finite` is False where the row's logits were NaN or infinite:
+    `text` is a token of the text vocabulary, and `decided` the one of the next frame. `finite` is False where the row's logits were NaN or infinite:
     its sound is then meaningless.
     Shapes: `pcm` float32 [1920], `codes` the frame's 8 codes.
     """
@@ -44,6 +45,7 @@ class FrameOutput:
     pcm: np.ndarray
     text: int
     codes: tuple[int, ...]
+    decided: int
     finite: bool
 
 
@@ -72,6 +74,8 @@ class Duplex:
     def __init__(self, checkpoint: Checkpoint, rows: int) -> None:
         self.checkpoint = checkpoint
         self.rows = Rows(checkpoint.lm, rows)
+        lm = checkpoint.lm
+        self._gates = gate_table(checkpoint.tokenizer, lm.config.text_card).to(lm.device)
         self._encoder = checkpoint.mimi.empty_encoder_state(rows)
         self._decoder = checkpoint.mimi.empty_decoder_state(rows)
         device = checkpoint.lm.device
@@ -176,8 +180,12 @@ class Duplex:
         return min(took_ms)
 
     @torch.inference_mode()
-    def step(self, frames: dict[int, np.ndarray]) -> dict[int, FrameOutput]:
+    def step(
+        self, frames: dict[int, np.ndarray], steers: Mapping[int, Steer] | None = None
+    ) -> dict[int, FrameOutput]:
         """Advance the given rows by one frame each; all others keep their state.
+
+        `steers` has what is decided about the text of some of them; the others are free.
 
         Shapes: each frame is float32 [1920].
         """
@@ -189,6 +197,7 @@ class Duplex:
         for row, frame in frames.items():
             inputs.pcm[row] = torch.from_numpy(frame)
             inputs.active[row] = True
+            inputs.steer[row] = torch.tensor(astuple((steers or {}).get(row, FREE)))
         self._inputs.view(batch).copy_from(inputs)
         # before the positions advance: the shape is that of the step to come
         self._run(Shape(batch, *self.rows.step_shape(frames)))
@@ -206,9 +215,9 @@ class Duplex:
                 self.rows.state.cache.clear(row)
         outcome = {}
         for row in frames:
-            text, *codes, finite = tokens[row]
+            text, *codes, decided, finite = tokens[row]
             # copied: the next step overwrites the host's buffer
-            outcome[row] = FrameOutput(sound[row].copy(), text, tuple(codes), bool(finite))
+            outcome[row] = FrameOutput(sound[row].copy(), text, tuple(codes), decided, bool(finite))
         return outcome
 
     def _run(self, shape: Shape) -> None:
@@ -238,42 +247,47 @@ class Duplex:
         outputs = self._outputs.view(batch)
         codes = mimi.encode(inputs.pcm, self._encoder.view(batch), inputs.active)[:, :, 0]
         state = self.rows.state.view(batch)
-        step = advance(
-            self.checkpoint.lm, state, codes, inputs.active, shape.read, shape.text_widest, shape.audio_widest
-        )
+        widest = shape.text_widest, shape.audio_widest
+        steering = inputs.steer, self._gates
+        step = advance(self.checkpoint.lm, state, codes, inputs.active, shape.read, *widest, steering)
         outputs.sound.copy_(mimi.decode(step.codes[:, :, None], self._decoder.view(batch), inputs.active))
-        outputs.tokens.copy_(torch.cat([step.text[:, None], step.codes, step.finite[:, None]], dim=1))
+        numbers = (step.text[:, None], step.codes, step.decided[:, None], step.finite[:, None])
+        outputs.tokens.copy_(torch.cat(numbers, dim=1))
 
 
 @dataclass(frozen=True)
 class _InputBuffers:
-    """The user's frames and which rows take part.
+    """The user's frames, which rows take part, and what is decided about their text.
 
-    Shapes: `pcm` float32 [rows, 1920], `active` bool [rows].
+    Shapes: `pcm` float32 [rows, 1920], `active` bool [rows], `steer` int64 [rows, 4].
     """
 
     pcm: Tensor
     active: Tensor
+    steer: Tensor
 
     @classmethod
     def allocate(cls, device: torch.device, rows: int, pinned: bool = False) -> _InputBuffers:
         where = {"device": device, "pin_memory": pinned}
-        return cls(torch.zeros(rows, FRAME_SAMPLES, **where), torch.zeros(rows, dtype=torch.bool, **where))
+        pcm = torch.zeros(rows, FRAME_SAMPLES, **where)
+        steer = torch.zeros(rows, STEER_FIELDS, dtype=torch.int64, **where)
+        return cls(pcm, torch.zeros(rows, dtype=torch.bool, **where), steer)
 
     def view(self, rows: int) -> _InputBuffers:
-        return _InputBuffers(self.pcm[:rows], self.active[:rows])
+        return _InputBuffers(self.pcm[:rows], self.active[:rows], self.steer[:rows])
 
     def copy_from(self, other: _InputBuffers) -> None:
         self.pcm.copy_(other.pcm, non_blocking=True)
         self.active.copy_(other.active, non_blocking=True)
+        self.steer.copy_(other.steer, non_blocking=True)
 
 
 @dataclass(frozen=True)
 class _OutputBuffers:
     """The agent's frames, as they leave the device.
 
-    Shapes: `tokens` int64 [rows, 10] are the text token, 8 codes, and 1 where the row's logits were finite;
-    `sound` float32 [rows, 1920].
+    Shapes: `tokens` int64 [rows, 11] are the text token, 8 codes, the text token decided for the next frame,
+    and 1 where the row's logits were finite; `sound` float32 [rows, 1920].
     """
 
     tokens: Tensor
@@ -282,7 +296,7 @@ class _OutputBuffers:
     @classmethod
     def allocate(cls, device: torch.device, rows: int, pinned: bool = False) -> _OutputBuffers:
         where = {"device": device, "pin_memory": pinned}
-        tokens = torch.zeros(rows, 2 + AGENT_CODEBOOKS, dtype=torch.int64, **where)
+        tokens = torch.zeros(rows, 3 + AGENT_CODEBOOKS, dtype=torch.int64, **where)
         return cls(tokens, torch.zeros(rows, FRAME_SAMPLES, **where))
 
     def view(self, rows: int) -> _OutputBuffers:

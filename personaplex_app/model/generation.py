@@ -14,6 +14,7 @@ from .kernels import own_kernels
 from .lm import Lm
 from .prompt import USER_ROWS, Prompt
 from .sampling import frame_key, gumbel, sample
+from .steering import steered
 
 FREE = -1
 """Marks a token of the next column that is not known yet and will be sampled."""
@@ -81,13 +82,14 @@ class Snapshot:
 class LmStep:
     """The result of one step of all rows.
 
-    Shapes: `text` int64 [B]; `codes` int64 [B, 8] are one frame for the codec; `finite` bool [B] is False
-    where a logit was NaN or infinite; `text_logits` float32 [B, text card], `audio_logits` float32 [B, card]
+    Shapes: `text` int64 [B]; `codes` int64 [B, 8] are one frame for the codec; `decided` int64 [B] is the text
+    of the next frame; `finite` bool [B] is False where a logit was NaN or infinite; `text_logits` float32 [B, text card], `audio_logits` float32 [B, card]
     for each codebook.
     """
 
     text: Tensor
     codes: Tensor
+    decided: Tensor
     finite: Tensor
     text_logits: Tensor
     audio_logits: list[Tensor]
@@ -218,17 +220,27 @@ class Rows:
 
 
 def advance(
-    lm: Lm, state: LmState, user_codes: Tensor, active: Tensor, read: int, text_widest: int, audio_widest: int
+    lm: Lm,
+    state: LmState,
+    user_codes: Tensor,
+    active: Tensor,
+    read: int,
+    text_widest: int,
+    audio_widest: int,
+    steering: tuple[Tensor, Tensor] | None = None,
 ) -> LmStep:
     """Run one position of every row and update the state of the active ones.
 
     It never waits for the device and copies nothing from the host, so that it can be part of a CUDA graph.
     `read` cache slots are read; `text_widest` and `audio_widest` are the largest top-k among the rows.
+    `steering` is what `steered` takes beside the drawn token.
     """
     span = lm.span(state.position, active, state.cache, read)
     hidden, text_logits = lm.step(state.column, state.cache, span)
     draw = _OwnSampler(lm, state) if own_kernels(hidden) else _Sampler(lm, state, text_widest, audio_widest)
     text = draw.text(text_logits)
+    if steering:
+        text = steered(text, *steering)
     audio_logits: list[Tensor] = []
 
     def choose(k: int, logits: Tensor) -> Tensor:
@@ -251,7 +263,7 @@ def advance(
     state.column.copy_(torch.where(active[:, None], new_column, state.column))
     state.delayed.copy_(torch.where(active[:, None], delayed, state.delayed))
     state.position.add_(active)
-    return LmStep(out_text, out_codes, draw.finite(), text_logits, audio_logits)
+    return LmStep(out_text, out_codes, text, draw.finite(), text_logits, audio_logits)
 
 
 class _Sampler:

@@ -8,9 +8,10 @@ import sentencepiece
 
 from ..errors import BadPrompt, WeightsError
 from ..foreign_files import absent, told_apart
+from .config import EPAD, PAD
 from .prompt import with_system_tags
 
-NAMED = {0: "EPAD", 3: "PAD"}
+NAMED = {EPAD: "EPAD", PAD: "PAD"}
 """The reference's names of the two tokens of silence; every other token is printed as its piece."""
 CONTROL = frozenset((0, 1, 2, 3))
 """Tokens that stand for no words: the two above and the sentence's beginning and end."""
@@ -53,6 +54,15 @@ class TextTokenizer:
                 " and try again."
             )
         return tokens
+
+    def words(self, text: str) -> list[int]:
+        """Return the tokens of words to be spoken; a control token among them stands for what has no piece."""
+        return self._pieces.encode(text)
+
+    def continuations(self) -> list[int]:
+        """Return the tokens that go on with a word and begin none."""
+        pieces = ((token, self._pieces.id_to_piece(token)) for token in range(len(self)))
+        return [token for token, piece in pieces if token not in CONTROL and not piece.startswith("▁")]
 
     def piece(self, token: int) -> str:
         """Return a token as the reference prints it: its piece, ▁ as a space, or PAD or EPAD."""
