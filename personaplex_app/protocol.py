@@ -17,7 +17,16 @@ from typing import Any, Literal
 
 from .errors import BadInput, MessageTooBig, ProtocolError, WrongFrame, shorten
 from .json_input import read_json
-from .protocol_events import (
+from .protocol_fields import (
+    MOST_LEASE_S,
+    MOST_RECEIVED,
+    number_or_none,
+    take_flag,
+    take_language,
+    take_number,
+    take_text,
+)
+from .protocol_orders import (
     BadOrder,
     Interrupt,
     Order,
@@ -29,15 +38,6 @@ from .protocol_events import (
     Stop,
     Typed,
     UnknownOrder,
-)
-from .protocol_fields import (
-    MOST_LEASE_S,
-    MOST_RECEIVED,
-    number_or_none,
-    take_flag,
-    take_language,
-    take_number,
-    take_text,
 )
 
 # 1.4 s of PCM: clients that send in real time never come near it

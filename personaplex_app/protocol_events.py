@@ -1,9 +1,9 @@
-"""Typed events of a talk and typed orders of clients, without bytes or I/O.
+"""Typed events of a talk, without bytes or I/O.
 
 Engines, recorder, metrics and entry points share them.
 
-`EVENTS` and `ORDERS` are what goes over the wire as JSON objects: the key is the object's `type`, the fields
-are the dataclass's (`server/wire.py` has the few that differ, `docs/protocol.md` describes them all).
+`EVENTS` is what goes over the wire as JSON objects: the key is the object's `type`, the fields are the
+dataclass's (`server/wire.py` has the few that differ, `docs/protocol.md` describes them all).
 Units: names say them. Times in seconds are on the talk's own clock: its frame 0 begins at 0 s.
 """
 
@@ -23,12 +23,11 @@ LimitKind = Literal["time", "idle", "draining"]
 T = TypeVar("T")
 EVENTS: dict[str, type] = {}
 """Every event that is sent to clients as a JSON object, by its `type`."""
-ORDERS: dict[str, type] = {}
-"""Every order that a client can send as a JSON object, by its `type`."""
 
 
-def _named(type_: str, table: dict[str, type]) -> Callable[[type[T]], type[T]]:
-    # tests compare the tables with docs/protocol.md
+def named(type_: str, table: dict[str, type]) -> Callable[[type[T]], type[T]]:
+    """Enter a class into a table; tests compare the tables with docs/protocol.md."""
+
     def enter(cls: type[T]) -> type[T]:
         table[type_] = cls
         return cls
@@ -71,7 +70,7 @@ class Word:
     end_s: float
 
 
-@_named("utterance", EVENTS)
+@named("utterance", EVENTS)
 @dataclass(frozen=True)
 class Utterance:
     """The words of one turn so far.
@@ -90,7 +89,7 @@ class Utterance:
     typed: bool = False
 
 
-@_named("mark", EVENTS)
+@named("mark", EVENTS)
 @dataclass(frozen=True)
 class Mark:
     """An interruption, a backchannel or an overlap, to be drawn on the lane."""
@@ -101,7 +100,7 @@ class Mark:
     end_s: float
 
 
-@_named("turn_latency", EVENTS)
+@named("turn_latency", EVENTS)
 @dataclass(frozen=True)
 class TurnLatency:
     """The time from the user's last speech sample to the agent's first, on the session's clock."""
@@ -118,7 +117,7 @@ class TurnLatency:
         return round(self.latency_s * 1000)
 
 
-@_named("notice", EVENTS)
+@named("notice", EVENTS)
 @dataclass(frozen=True)
 class Notice:
     """A sentence for the user of a talk that goes on; `code` is its stable word."""
@@ -152,7 +151,7 @@ class LinkStats:
     skipped_frames: int
 
 
-@_named("stats", EVENTS)
+@named("stats", EVENTS)
 @dataclass(frozen=True)
 class Stats:
     """Statistics of the talk, sent every second.
@@ -171,7 +170,7 @@ class Stats:
     bridge: LinkStats | None
 
 
-@_named("saved", EVENTS)
+@named("saved", EVENTS)
 @dataclass(frozen=True)
 class Saved:
     """How much of the recording is safely stored, from the talk's beginning."""
@@ -186,7 +185,7 @@ StepEvent = Frame | AgentText | Utterance | Mark | TurnLatency | Notice | Stats 
 # -- events of the talk -------------------------------------------------------------------------------------
 
 
-@_named("preparing", EVENTS)
+@named("preparing", EVENTS)
 @dataclass(frozen=True)
 class Preparing:
     """The state of the engine's start. `progress` is 0 to 1, or None when it is unknown."""
@@ -198,7 +197,7 @@ class Preparing:
     progress: float | None
 
 
-@_named("queued", EVENTS)
+@named("queued", EVENTS)
 @dataclass(frozen=True)
 class Queued:
     """The caller's position in line: how many callers are ahead of it, and the estimated wait."""
@@ -207,7 +206,7 @@ class Queued:
     wait_s: float
 
 
-@_named("lease", EVENTS)
+@named("lease", EVENTS)
 @dataclass(frozen=True)
 class LeaseOffer:
     """Ask the page to take a lease, by the Gradio event that carries `token`."""
@@ -215,7 +214,7 @@ class LeaseOffer:
     token: str
 
 
-@_named("resumable", EVENTS)
+@named("resumable", EVENTS)
 @dataclass(frozen=True)
 class Resumable:
     """The talk goes on for `within_s` after the last message of a broken connection; a `resume` order with
@@ -242,7 +241,7 @@ class Capabilities:
     roleless: bool = False
 
 
-@_named("sampling", EVENTS)
+@named("sampling", EVENTS)
 @dataclass(frozen=True)
 class Sampling:
     """Sampling of one session; as an event, what is in force from the next frame on.
@@ -257,7 +256,7 @@ class Sampling:
     seed: int | None = None
 
 
-@_named("ready", EVENTS)
+@named("ready", EVENTS)
 @dataclass(frozen=True)
 class Ready:
     """The talk has begun with these settings.
@@ -281,13 +280,13 @@ class Ready:
     sampling: Sampling | None
 
 
-@_named("interrupted", EVENTS)
+@named("interrupted", EVENTS)
 @dataclass(frozen=True)
 class Interrupted:
     """The agent has been silenced at the client's request."""
 
 
-@_named("limit", EVENTS)
+@named("limit", EVENTS)
 @dataclass(frozen=True)
 class Limit:
     """The talk ends in `left_s`, unless the reason passes."""
@@ -296,7 +295,7 @@ class Limit:
     left_s: float
 
 
-@_named("pong", EVENTS)
+@named("pong", EVENTS)
 @dataclass(frozen=True)
 class Pong:
     """The answer to a ping, with what it had `sent`."""
@@ -304,7 +303,7 @@ class Pong:
     sent: Any
 
 
-@_named("ended", EVENTS)
+@named("ended", EVENTS)
 @dataclass(frozen=True)
 class Ended:
     """The talk has ended: `reason` is the end reason, `text` a sentence for the user.
@@ -361,140 +360,3 @@ JsonEvent = (
     | Ended
 )
 ToClient = Audio | AgentText | Begun | Failure | JsonEvent
-
-
-# -- orders of a client -------------------------------------------------------------------------------------
-
-
-@_named("start", ORDERS)
-@dataclass(frozen=True)
-class Start:
-    """Begin a talk that was requested with `config=message`. None: not given, the query's value holds.
-
-    `text_prompt` may be "" for a talk without a role. `language` is a code, such as "es". `lease_s` is the
-    wanted length of the lease. `resumable` asks for a token with which the talk can be continued after a
-    broken connection.
-    """
-
-    voice_prompt: str | None = None
-    text_prompt: str | None = None
-    persona: str | None = None
-    engine: str | None = None
-    language: str | None = None
-    lease_s: int | None = None
-    owner: str | None = None
-    keep: bool | None = None
-    resumable: bool | None = None
-    audio_temperature: float | None = None
-    text_temperature: float | None = None
-    audio_topk: int | None = None
-    text_topk: int | None = None
-    seed: int | None = None
-
-
-@_named("resume", ORDERS)
-@dataclass(frozen=True)
-class Resume:
-    """Continue the talk of a broken connection, in place of a start.
-
-    `owner` is the key that the talk was started with. `received` counts the messages, but for sound, that
-    came over the broken connection: what went missing after them is sent again. None: nothing went missing.
-    """
-
-    token: str
-    owner: str | None = None
-    received: int | None = None
-
-
-@_named("sampling", ORDERS)
-@dataclass(frozen=True)
-class SamplingChange:
-    """Change temperatures and top-k from the next frame on. None: unchanged."""
-
-    audio_temperature: float | None = None
-    text_temperature: float | None = None
-    audio_topk: int | None = None
-    text_topk: int | None = None
-
-
-@_named("interrupt", ORDERS)
-@dataclass(frozen=True)
-class Interrupt:
-    """Make the agent stop speaking."""
-
-
-@_named("typed", ORDERS)
-@dataclass(frozen=True)
-class Typed:
-    """Take a line that the user wrote as their turn."""
-
-    text: str
-
-
-@_named("playback", ORDERS)
-@dataclass(frozen=True)
-class Playback:
-    """The client's report of its playback since the talk began; None: not given, or no such number.
-
-    `underruns` are gaps, `buffer_ms` of sound wait to be played, `trimmed_ms` were left out to catch up.
-    """
-
-    underruns: int | None = None
-    buffer_ms: float | None = None
-    trimmed_ms: float | None = None
-
-
-@_named("ping", ORDERS)
-@dataclass(frozen=True)
-class Ping:
-    """Ask for a pong that returns what is `sent`."""
-
-    sent: Any = None
-
-
-@_named("stop", ORDERS)
-@dataclass(frozen=True)
-class Stop:
-    """End the talk."""
-
-
-@dataclass(frozen=True)
-class BadOrder:
-    """An order of a `type` that is known, with a field that cannot be used, and `why`."""
-
-    type: str
-    why: str
-
-
-@dataclass(frozen=True)
-class UnknownOrder:
-    """A JSON object of a `type` that the server does not know."""
-
-    type: str
-
-
-@dataclass(frozen=True)
-class ControlStart:
-    """The control message of the moshi family that asks for a start; the talk begins without it."""
-
-
-@dataclass(frozen=True)
-class KeepAlive:
-    """A message without meaning for a full-duplex talk, except that the client is connected."""
-
-
-Order = (
-    Start
-    | Resume
-    | SamplingChange
-    | Interrupt
-    | Typed
-    | Playback
-    | Ping
-    | Stop
-    | BadOrder
-    | UnknownOrder
-    | ControlStart
-    | KeepAlive
-)
-FromClient = Audio | Order

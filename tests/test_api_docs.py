@@ -11,7 +11,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from personaplex_app.gateway.wire import GatewayWire
 from personaplex_app.protocol import metadata
-from personaplex_app.protocol_events import ORDERS, Audio, Failure, Interrupted, Pong, Ready, Utterance
+from personaplex_app.protocol_events import Audio, Failure, Interrupted, Pong, Ready, Utterance
+from personaplex_app.protocol_orders import ORDERS
 from personaplex_app.server import wire_schemas
 from personaplex_app.server.asyncapi import GATEWAY_SENDS, GATEWAY_TAKES, asyncapi
 from personaplex_app.server.openapi import OPERATIONS

@@ -20,8 +20,8 @@ from personaplex_app.protocol import (
     parse_start,
     unpack,
 )
-from personaplex_app.protocol_events import ORDERS, BadOrder, UnknownOrder
 from personaplex_app.protocol_fields import MAX_PROMPT_CHARS
+from personaplex_app.protocol_orders import ORDERS, BadOrder, UnknownOrder
 
 pytestmark = pytest.mark.unit
 

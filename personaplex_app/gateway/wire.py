@@ -24,17 +24,14 @@ from ..protocol_events import (
     Audio,
     Ended,
     Failure,
-    FromClient,
-    Interrupt,
     Interrupted,
     Notice,
-    Ping,
     Pong,
     Ready,
-    Stop,
     ToClient,
     Utterance,
 )
+from ..protocol_orders import FromClient, Interrupt, Ping, Stop
 from ..units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 FORMAT = "pcm"

@@ -21,7 +21,7 @@ CACHE_COLUMNS = 4
 # by how many steps each row of a column lags: text, agent codebooks 0–7, user codebooks 0–7
 DELAYS = (0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1)
 EPAD = 0
-"""Text token of the last frame before a word. A piece that the vocabulary does not have is encoded as it too."""
+"""Text token of the last frame before a word. What the vocabulary has no piece for is encoded as it too."""
 PAD = 3
 """Text token of a frame in which no word begins or goes on."""
 # Mimi's codes of a frame of silence: the agent's rows during the prompt phase, but for the voice

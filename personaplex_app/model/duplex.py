@@ -37,8 +37,8 @@ TIMED_STEPS = 3
 class FrameOutput:
     """The agent's output of one row in one frame.
 
-    `text` is a token of the text vocabulary, and `decided` the one of the next frame. `finite` is False where the row's logits were NaN or infinite:
-    its sound is then meaningless.
+    `text` is a token of the text vocabulary, and `decided` the one of the next frame. `finite` is False where
+    the row's logits were NaN or infinite: its sound is then meaningless.
     Shapes: `pcm` float32 [1920], `codes` the frame's 8 codes.
     """
 

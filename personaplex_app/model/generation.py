@@ -82,9 +82,9 @@ class Snapshot:
 class LmStep:
     """The result of one step of all rows.
 
-    Shapes: `text` int64 [B]; `codes` int64 [B, 8] are one frame for the codec; `decided` int64 [B] is the text
-    of the next frame; `finite` bool [B] is False where a logit was NaN or infinite; `text_logits` float32 [B, text card], `audio_logits` float32 [B, card]
-    for each codebook.
+    Shapes: `text` int64 [B]; `codes` int64 [B, 8] are one frame for the codec; `decided` int64 [B] is the
+    text of the next frame; `finite` bool [B] is False where a logit was NaN or infinite; `text_logits`
+    float32 [B, text card], `audio_logits` float32 [B, card] for each codebook.
     """
 
     text: Tensor

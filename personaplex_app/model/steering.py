@@ -33,9 +33,9 @@ class Gate(IntEnum):
 class Steer:
     """What is decided about a row's next text token.
 
-    `forced` is the token, whatever the model wants. Else PAD passes, and EPAD where `epad` is True; in place of
-    any other token comes `following`, or where that is `NONE`, the token itself if `gate` lets it pass and PAD
-    if not.
+    `forced` is the token, whatever the model wants. Else PAD passes, and EPAD where `epad` is True; in place
+    of any other token comes `following`, or where that is `NONE`, the token itself if `gate` lets it pass and
+    PAD if not.
     """
 
     forced: int = NONE

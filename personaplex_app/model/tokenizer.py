@@ -56,7 +56,7 @@ class TextTokenizer:
         return tokens
 
     def words(self, text: str) -> list[int]:
-        """Return the tokens of words to be spoken; a control token among them stands for what has no piece."""
+        """Return the tokens of words to be spoken; a control token stands for what has no piece."""
         return self._pieces.encode(text)
 
     def continuations(self) -> list[int]:

@@ -8,7 +8,8 @@ from typing import Any
 from .. import __version__
 from ..gateway import wire as gateway
 from ..protocol import MAX_MESSAGE_BYTES, Kind
-from ..protocol_events import EVENTS, ORDERS
+from ..protocol_events import EVENTS
+from ..protocol_orders import ORDERS
 from ..units import SAMPLE_RATE_HZ
 from . import wire_schemas
 

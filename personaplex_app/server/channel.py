@@ -17,7 +17,8 @@ from ..errors import CapacityError, CloseCode, NotFound
 from ..metrics import Traffic
 from ..principal import NOBODY, Principal
 from ..protocol import Kind, decode, pack
-from ..protocol_events import FromClient, ToClient
+from ..protocol_events import ToClient
+from ..protocol_orders import FromClient
 from ..sessions.shares import Shares
 from .allowance import Allowance
 from .wire import message_of, order_of

@@ -19,7 +19,8 @@ import anyio
 
 from ..errors import CannotResume, CloseCode
 from ..principal import Principal
-from ..protocol_events import Audio, FromClient, Limit, Pong, Preparing, Queued, Resumable, Stats, ToClient
+from ..protocol_events import Audio, Limit, Pong, Preparing, Queued, Resumable, Stats, ToClient
+from ..protocol_orders import FromClient
 from .channel import Channel, Disconnected
 
 RESUME_S = 30.0

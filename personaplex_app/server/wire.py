@@ -9,19 +9,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from ..protocol import Control, Kind, Message, metadata, parse_order
-from ..protocol_events import (
-    EVENTS,
-    AgentText,
-    Audio,
-    Begun,
-    ControlStart,
-    Failure,
-    FromClient,
-    KeepAlive,
-    ToClient,
-    TurnLatency,
-    Utterance,
-)
+from ..protocol_events import EVENTS, AgentText, Audio, Begun, Failure, ToClient, TurnLatency, Utterance
+from ..protocol_orders import ControlStart, FromClient, KeepAlive
 
 _TYPES = {cls: type_ for type_, cls in EVENTS.items()}
 _DIGITS = {

@@ -8,8 +8,9 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..protocol import SAMPLING_LIMITS
-from ..protocol_events import EVENTS, ORDERS, Start, TurnLatency, Utterance
+from ..protocol_events import EVENTS, TurnLatency, Utterance
 from ..protocol_fields import MOST_LEASE_S, MOST_RECEIVED, TEXT_LIMITS
+from ..protocol_orders import ORDERS, Start
 
 Schema = dict[str, Any]
 _SCALARS: Mapping[Any, Schema] = {

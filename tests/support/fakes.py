@@ -12,7 +12,8 @@ import numpy as np
 
 from personaplex_app.engine.contract import Capabilities, EngineState, SessionConfig, Step
 from personaplex_app.protocol import Kind, Message, decode
-from personaplex_app.protocol_events import FromClient, ToClient
+from personaplex_app.protocol_events import ToClient
+from personaplex_app.protocol_orders import FromClient
 from personaplex_app.server.channel import Disconnected
 from personaplex_app.server.wire import message_of, order_of
 from personaplex_app.units import FRAME_SAMPLES

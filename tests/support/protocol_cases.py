@@ -7,7 +7,7 @@ import json
 from hypothesis import strategies as st
 
 from personaplex_app.protocol import SAMPLING_LIMITS
-from personaplex_app.protocol_events import ORDERS
+from personaplex_app.protocol_orders import ORDERS
 
 FIELDS = (
     *("type", "voice_prompt", "text_prompt", "persona", "owner", "keep", "engine", "lease_s", "resumable"),

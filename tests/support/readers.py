@@ -17,7 +17,8 @@ import numpy as np
 from personaplex_app.codec import Opus
 from personaplex_app.gateway.wire import GatewayWire
 from personaplex_app.protocol import ChatRequest, decode, pack, parse_query, unpack
-from personaplex_app.protocol_events import Ping, Pong, SamplingChange, Start
+from personaplex_app.protocol_events import Pong
+from personaplex_app.protocol_orders import Ping, SamplingChange, Start
 from personaplex_app.server.wire import message_of, order_of
 from personaplex_app.units import FRAME_SAMPLES
 

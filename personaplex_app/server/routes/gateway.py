@@ -19,7 +19,8 @@ from ...gateway.adapters import Adapter
 from ...gateway.wire import EVENTS, GatewayWire, session_id_of
 from ...principal import NOBODY
 from ...protocol import ChatRequest
-from ...protocol_events import Failure, FromClient, ToClient
+from ...protocol_events import Failure, ToClient
+from ...protocol_orders import FromClient
 from ...sessions.shares import Shares
 from ...units import SAMPLE_RATE_HZ
 from ..allowance import Allowance, TokenBucket
