@@ -303,6 +303,8 @@ def build(choice: Choice, settings: Settings) -> Engine:
                 " requirements-personaplex.txt"
             ) from error
 
+        from .speech.spoken_form import spoken_form
+
         # a lease is for one talk, so each loaded model serves one
         slots = 1 if gpu_is_leased() else settings.slots
         run = (
@@ -314,7 +316,7 @@ def build(choice: Choice, settings: Settings) -> Engine:
             settings.cpu_offload,
         )
         engine = PersonaplexEngine(
-            PersonaplexSettings(settings.checkpoint, measurements_folder(settings), *run)
+            PersonaplexSettings(settings.checkpoint, measurements_folder(settings), *run), spoken_form
         )
         if not gpu_is_leased():
             return engine

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from .errors import BadInput, MessageTooBig, ProtocolError, WrongFrame, shorten
 from .json_input import read_json
@@ -25,19 +25,25 @@ from .protocol_fields import (
     take_language,
     take_number,
     take_text,
+    take_word,
 )
 from .protocol_orders import (
     BadOrder,
+    Hold,
     Interrupt,
+    Moment,
+    More,
     Order,
     Ping,
     Playback,
     Resume,
     SamplingChange,
+    Say,
     Start,
     Stop,
     Typed,
     UnknownOrder,
+    Unsay,
 )
 
 # 1.4 s of PCM: clients that send in real time never come near it
@@ -194,10 +200,6 @@ class ChatRequest:
             **{name: value for name, value in changes.items() if value is not None},
         )
 
-    def resampled(self, change: SamplingChange) -> ChatRequest:
-        """Return this request with changed temperatures and top-k; fields that are not given stay."""
-        return replace(self, sampling={**self.sampling, **_given_fields(change, SAMPLING_LIMITS)})
-
 
 # name: (smallest, largest, whole numbers only)
 SAMPLING_LIMITS = {
@@ -265,7 +267,7 @@ def parse_order(fields: Mapping[str, Any]) -> Order:
     One that cannot be carried out is a `BadOrder` or an `UnknownOrder`; the talk decides what follows.
     """
     match fields["type"]:
-        case "start" | "resume" | "sampling" | "typed" as type_:
+        case str() as type_ if type_ in _PARSERS:
             try:
                 return _PARSERS[type_](fields)
             except BadInput as error:
@@ -318,7 +320,38 @@ def _typed(fields: Mapping[str, Any]) -> Typed:
     return Typed(text)
 
 
-_PARSERS = {"start": parse_start, "resume": _resume, "sampling": _sampling_change, "typed": _typed}
+def _line(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the name and the text of a line to be said. Raises: BadInput."""
+    name = take_text(fields, "id")
+    if not name:
+        raise BadInput("A line needs an id, by which it is told how it fares.")
+    return name, take_text(fields, "text", "line") or ""
+
+
+def _say(fields: Mapping[str, Any]) -> Say:
+    return Say(
+        *_line(fields),
+        last=take_flag(fields.get("last", True), "last"),
+        when=take_word(fields, "when", get_args(Moment)),
+        then=take_word(fields, "then", ("free", "hold")),
+        interruptible=take_flag(fields.get("interruptible", True), "interruptible"),
+    )
+
+
+def _more(fields: Mapping[str, Any]) -> More:
+    return More(*_line(fields), last=take_flag(fields.get("last", True), "last"))
+
+
+_PARSERS = {
+    "start": parse_start,
+    "resume": _resume,
+    "sampling": _sampling_change,
+    "typed": _typed,
+    "say": _say,
+    "more": _more,
+    "unsay": lambda fields: Unsay(take_text(fields, "id") or ""),
+    "hold": lambda fields: Hold(take_flag(fields.get("on", True), "on")),
+}
 
 
 def _given_fields(order: Start | SamplingChange, names: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 Speaker = Literal["user", "agent"]
+SaidState = Literal["waiting", "begun", "done", "cut", "refused"]
 MarkKind = Literal["interruption", "backchannel", "overlap"]
 Stage = Literal["starting", "downloading", "loading", "self_test", "warming_up", "ready", "failed"]
 LimitKind = Literal["time", "idle", "draining"]
@@ -76,7 +77,8 @@ class Utterance:
     """The words of one turn so far.
 
     The same `id` is sent again as the text grows; the last one is `final`. The agent's words are those that
-    were played: an interrupted utterance ends where the sound ended. `typed`: written, not spoken.
+    were played: an interrupted utterance ends where the sound ended. `typed`: written, not spoken. `line`:
+    the id of the line that the agent was told to say, "" for its own words.
     """
 
     id: int
@@ -87,6 +89,7 @@ class Utterance:
     final: bool
     words: tuple[Word, ...] = ()
     typed: bool = False
+    line: str = ""
 
 
 @named("mark", EVENTS)
@@ -115,6 +118,22 @@ class TurnLatency:
     @property
     def latency_ms(self) -> int:
         return round(self.latency_s * 1000)
+
+
+@named("said", EVENTS)
+@dataclass(frozen=True)
+class Said:
+    """How a line fares that the agent was told to say: what of it was spoken so far, and the rest.
+
+    A line that is `cut` was taken back or interrupted; `why` says more where there is more to say.
+    """
+
+    id: str
+    state: SaidState
+    heard: str = ""
+    rest: str = ""
+    at_s: float = 0.0
+    why: str = ""
 
 
 @named("notice", EVENTS)
@@ -179,7 +198,7 @@ class Saved:
 
 
 # the events of one step, for the client and for the talk's listeners
-StepEvent = Frame | AgentText | Utterance | Mark | TurnLatency | Notice | Stats | Saved
+StepEvent = Frame | AgentText | Utterance | Mark | TurnLatency | Notice | Said | Stats | Saved
 
 
 # -- events of the talk -------------------------------------------------------------------------------------
@@ -239,6 +258,8 @@ class Capabilities:
     role_prompt: bool = False
     # a talk may have no role: its prompt is empty
     roleless: bool = False
+    # it says what it is told, word for word, and holds its tongue when told
+    saying: bool = False
 
 
 @named("sampling", EVENTS)
@@ -346,6 +367,7 @@ JsonEvent = (
     | Mark
     | TurnLatency
     | Notice
+    | Said
     | Stats
     | Saved
     | Preparing

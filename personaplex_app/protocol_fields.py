@@ -12,6 +12,7 @@ from .languages import LANGUAGE_CODES
 
 MAX_PROMPT_CHARS = 2_000
 MAX_TYPED_CHARS = 500
+MAX_LINE_CHARS = 1_200
 MOST_RECEIVED = 2**31
 MOST_LEASE_S = 3_600
 TEXT_LIMITS = {
@@ -22,16 +23,19 @@ TEXT_LIMITS = {
     "owner": 128,
     "token": 128,
     "text": MAX_TYPED_CHARS,
+    "line": MAX_LINE_CHARS,
+    "id": 80,
 }
 """The most characters of each text that a client sends."""
 
 
-def take_text(fields: Mapping[str, Any], name: str) -> str | None:
+def take_text(fields: Mapping[str, Any], name: str, kind: str = "") -> str | None:
     """Return a text without the space around it, None where it is not given.
 
+    `kind` is whose limit holds where another field of the name has another one.
     Raises: BadInput when it is no text or too long.
     """
-    limit = TEXT_LIMITS[name]
+    limit = TEXT_LIMITS[kind or name]
     value = fields.get(name)
     if value is None:
         return None
@@ -69,6 +73,19 @@ def take_flag(value: Any, name: str) -> bool:
     if value in ("1", "true", True, 1):
         return True
     raise BadInput(f"{name} must be 0 or 1; {shorten(value)} came.")
+
+
+def take_word(fields: Mapping[str, Any], name: str, words: tuple[str, ...]) -> Any:
+    """Return a field that is one of a few words, the first where it is not given.
+
+    Raises: BadInput when it is none of them.
+    """
+    value = fields.get(name)
+    if value in (None, ""):
+        return words[0]
+    if value not in words:
+        raise BadInput(f"{name} must be one of {', '.join(words)}; {shorten(value)} came.")
+    return value
 
 
 def take_number(name: str, value: Any, low: float, high: float, whole: bool) -> float | int:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from .protocol_events import Audio, named
 
 ORDERS: dict[str, type] = {}
 """Every order that a client can send as a JSON object, by its `type`."""
+Moment = Literal["idle", "now", "reply"]
 
 
 @named("start", ORDERS)
@@ -79,6 +80,45 @@ class Typed:
     text: str
 
 
+@named("say", ORDERS)
+@dataclass(frozen=True)
+class Say:
+    """Make the agent say a line word for word; its fields are those of `engine.saying_contract.Line`."""
+
+    id: str
+    text: str
+    last: bool = True
+    when: Moment = "idle"
+    then: Literal["free", "hold"] = "free"
+    interruptible: bool = True
+
+
+@named("more", ORDERS)
+@dataclass(frozen=True)
+class More:
+    """Go on with a line that was begun with `last` false."""
+
+    id: str
+    text: str
+    last: bool = True
+
+
+@named("unsay", ORDERS)
+@dataclass(frozen=True)
+class Unsay:
+    """Take a line back, "" for all."""
+
+    id: str = ""
+
+
+@named("hold", ORDERS)
+@dataclass(frozen=True)
+class Hold:
+    """Keep the agent from speaking of its own, or let it again."""
+
+    on: bool = True
+
+
 @named("playback", ORDERS)
 @dataclass(frozen=True)
 class Playback:
@@ -131,12 +171,14 @@ class KeepAlive:
     """A message without meaning for a full-duplex talk, except that the client is connected."""
 
 
+LineOrder = Say | More | Unsay | Hold
 Order = (
     Start
     | Resume
     | SamplingChange
     | Interrupt
     | Typed
+    | LineOrder
     | Playback
     | Ping
     | Stop

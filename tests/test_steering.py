@@ -99,8 +99,9 @@ def two():
 def test_steered_row_says_what_is_forced_and_is_itself_until_then(two, sampling):
     free = talk(two, 0, sampling, 24)
     line = [EPAD, 17, 18, PAD, PAD, 21]
+    here = range(9, 15)
     forced = talk(
-        two, 0, sampling, 24, lambda frame: Steer(forced=line[frame - 9]) if 9 <= frame < 15 else FREE
+        two, 0, sampling, 24, lambda frame: Steer(forced=line[frame - 9]) if frame in here else FREE
     )
     # decided in one frame, it surfaces in the next
     assert [decided for _, _, decided in forced[9:15]] == line

@@ -23,6 +23,7 @@ from ..errors import CapacityError, EngineError, EngineHung, PersonaplexError, s
 from ..model.duplex import Duplex, FrameOutput
 from ..model.generation import RowSampling, Snapshot
 from ..model.prompt import Prompt
+from ..model.steering import FREE, Steer
 from ..units import FRAME_MS
 from .contract import StepTiming
 from .snapshots import Snapshots
@@ -81,7 +82,7 @@ class BatchScheduler:
         self._changed = threading.Condition()
         self._free = list(range(self.count))
         self._pending: deque[_PendingSession] = deque()
-        self._frames: dict[int, tuple[np.ndarray, Future[FrameOutput]]] = {}
+        self._frames: dict[int, tuple[np.ndarray, Steer, Future[FrameOutput]]] = {}
         self._sampling_changes: dict[int, RowSampling] = {}
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         # counts rebuilds: a row taken before one must not touch its successor's
@@ -119,15 +120,17 @@ class BatchScheduler:
             raise
         return Row(self, row, generation)
 
-    def step(self, row: int, generation: int, frame: np.ndarray) -> FrameOutput:
+    def step(self, row: int, generation: int, frame: np.ndarray, steer: Steer) -> FrameOutput:
         """Advance a row by one frame, in one batch with the other rows that wait for a step.
+
+        `steer` says what is decided about its text.
 
         Raises: EngineError when this row, or the device, cannot go on.
         """
         future: Future[FrameOutput] = Future()
         with self._changed:
             self._check(generation)
-            self._frames[row] = frame, future
+            self._frames[row] = frame, steer, future
             self._changed.notify_all()
         output = future.result()
         # checked on the caller's thread: only this talk ends
@@ -170,7 +173,7 @@ class BatchScheduler:
                 return
             self._free.append(row)
             if row in self._frames:
-                self._frames.pop(row)[1].set_exception(EngineError("The talk has been closed."))
+                self._frames.pop(row)[-1].set_exception(EngineError("The talk has been closed."))
 
     @property
     def hung(self) -> str:
@@ -229,7 +232,7 @@ class BatchScheduler:
                 # prompt phases run one after the other: taken in turns, all would be ready late
                 pending = self._pending[0] if self._pending else None
                 call = self._calls.popleft() if self._calls else None
-                self._served = [future for _, future in (*frames.values(), *([call] if call else []))]
+                self._served = [waiting[-1] for waiting in (*frames.values(), *([call] if call else []))]
             try:
                 self._advance(frames, sampling_changes, pending)
                 if call:
@@ -242,7 +245,7 @@ class BatchScheduler:
 
     def _advance(
         self,
-        frames: dict[int, tuple[np.ndarray, Future[FrameOutput]]],
+        frames: dict[int, tuple[np.ndarray, Steer, Future[FrameOutput]]],
         sampling_changes: dict[int, RowSampling],
         pending: _PendingSession | None,
     ) -> None:
@@ -253,9 +256,12 @@ class BatchScheduler:
             # frames before prefill: talks in progress have a deadline, a new one has not
             before_s = time.perf_counter()
             with self._working(STEP_LIMIT_S):
-                output = self._duplex.step({row: frame for row, (frame, _) in frames.items()})
+                output = self._duplex.step(
+                    {row: frame for row, (frame, _, _) in frames.items()},
+                    {row: steer for row, (_, steer, _) in frames.items()},
+                )
             self._timer.add((time.perf_counter() - before_s) * 1000)
-            for row, (_, future) in frames.items():
+            for row, (*_, future) in frames.items():
                 _answer(future, output[row])
         if pending:
             with self._working(WORK_LIMIT_S):
@@ -313,7 +319,7 @@ class BatchScheduler:
 
     def _fail_all(self, error: EngineError) -> None:
         """Fail every waiting call with `error`. Called with the lock held."""
-        for future in (*self._served, *(future for _, future in self._frames.values())):
+        for future in (*self._served, *(waiting[-1] for waiting in self._frames.values())):
             if not future.done():
                 future.set_exception(error)
         for pending in self._pending:
@@ -366,9 +372,9 @@ class Row:
     row: int
     generation: int
 
-    def step(self, frame: np.ndarray) -> FrameOutput:
+    def step(self, frame: np.ndarray, steer: Steer = FREE) -> FrameOutput:
         """Advance by one frame (see `BatchScheduler.step`)."""
-        return self.scheduler.step(self.row, self.generation, frame)
+        return self.scheduler.step(self.row, self.generation, frame, steer)
 
     def resample(self, sampling: RowSampling) -> None:
         """Change the sampling from the next frame on."""

@@ -49,15 +49,21 @@ class Captions:
         self._frames = 0
         self._id = 0
         self._words: list[Word] = []
+        self._line = ""
 
-    def step(self, pieces: str) -> tuple[Event, ...]:
+    def step(self, pieces: str, line_id: str = "") -> tuple[Event, ...]:
         """Take the text pieces of one frame, "" for none, and return the caption events that follow from
         them.
+
+        `line_id` is the line that the pieces belong to, "" for the agent's own words.
         """
         piece = self.text = self._pieces.push(pieces)
         start_s = self._frames * FRAME_S
         self._frames += 1
         if piece:
+            # what it was told to say is an utterance of its own
+            ended = self._end() if line_id != self._line else ()
+            self._line = line_id
             end_s = start_s + FRAME_S
             # the tokenizer marks a word's beginning with a space (SentencePiece)
             if piece.startswith(" ") or not self._words:
@@ -66,11 +72,14 @@ class Captions:
                 # a piece without a leading space continues the word
                 last = self._words[-1]
                 self._words[-1] = Word(last.text + piece, last.start_s, end_s)
-            return self._utterance(final=False)
+            return (*ended, *self._utterance(final=False))
         if not self._words or start_s - self._words[-1].end_s < UTTERANCE_GAP_S:
             return ()
+        return self._end()
+
+    def _end(self) -> tuple[Utterance, ...]:
         ended = self._utterance(final=True)
-        self._id += 1
+        self._id += len(ended)
         self._words = []
         return ended
 
@@ -80,4 +89,5 @@ class Captions:
         if not words:
             return ()
         text = " ".join(word.text for word in words)
-        return (Utterance(self._id, "agent", text, words[0].start_s, words[-1].end_s, final, words),)
+        times = words[0].start_s, words[-1].end_s
+        return (Utterance(self._id, "agent", text, *times, final, words, line=self._line),)

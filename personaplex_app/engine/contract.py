@@ -18,6 +18,7 @@ from ..protocol_events import (
     LinkStats,
     Mark,
     Notice,
+    Said,
     Sampling,
     Stage,
     TurnLatency,
@@ -54,7 +55,7 @@ class SessionConfig:
     greets: bool = True
 
 
-Event = Utterance | Mark | TurnLatency | Notice
+Event = Utterance | Mark | TurnLatency | Notice | Said
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from .contract import (
     language_of,
 )
 from .lease_worker import OVER, LeaseWorker
+from .saying_contract import Line
 
 log = logging.getLogger(__name__)
 
@@ -444,6 +445,22 @@ class _LeasedSession:
     def resample(self, sampling: Sampling) -> None:
         """Change the sampling from the next frame on."""
         self._request("resample", sampling)
+
+    def say(self, line: Line) -> None:
+        """Take a line (see the contract)."""
+        self._request("say", line)
+
+    def more(self, line_id: str, text: str, last: bool) -> None:
+        """Go on with a line."""
+        self._request("more", line_id, text, last)
+
+    def unsay(self, line_id: str) -> None:
+        """Take a line back."""
+        self._request("unsay", line_id)
+
+    def hold(self, on: bool) -> None:
+        """Keep the agent from speaking of its own, or let it again."""
+        self._request("hold", on)
 
     def close(self) -> None:
         """Free what the worker holds. May be called twice."""

@@ -32,7 +32,7 @@ from ..units import FRAME_SAMPLES
 from ..voices import CLONE_PREFIX, NAMES, NO_VOICE, Voice, family_of, released_voice
 from .batch_scheduler import BatchScheduler
 from .contract import Capabilities, EngineState, Sampling, SessionConfig, StepTiming
-from .personaplex_session import PersonaplexSession, row_sampling
+from .personaplex_session import PersonaplexSession, Verbalise, row_sampling
 from .snapshots import Snapshots
 from .voice_samples import PROMPT as SAMPLE_PROMPT
 from .voice_samples import SEED as SAMPLE_SEED
@@ -82,10 +82,13 @@ class PersonaplexEngine:
         agent_captions=True,
         role_prompt=True,
         roleless=True,
+        saying=True,
     )
 
-    def __init__(self, settings: PersonaplexSettings) -> None:
+    def __init__(self, settings: PersonaplexSettings, verbalise: Verbalise = str) -> None:
+        """Set up without loading; `verbalise` writes a line's figures and signs as words."""
         self._settings = settings
+        self._verbalise = verbalise
         self._checkpoint: Checkpoint | None = None
         self._rows = 0
         self._voices: dict[str, VoicePrompt] = {}
@@ -259,7 +262,8 @@ class PersonaplexEngine:
         # drawn here and not by the device, so that `resample` can keep it
         seed = secrets.randbits(62) if config.sampling.seed is None else config.sampling.seed
         row = self._scheduler.take(key, prompt, row_sampling(config.sampling, seed))
-        return PersonaplexSession(row, self._checkpoint, seed, lm.context - prompt.positions, on_close)
+        window_frames = lm.context - prompt.positions
+        return PersonaplexSession(row, self._checkpoint, seed, window_frames, on_close, self._verbalise)
 
     def _talk_ended(self) -> None:
         with self._lock:

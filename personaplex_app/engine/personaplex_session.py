@@ -6,21 +6,36 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..audio import level_db
 from ..errors import EngineError
 from ..model.checkpoint import Checkpoint
 from ..model.generation import RowSampling
+from ..model.tokenizer import CONTROL
 from ..units import FRAME_SAMPLES, frames_to_s
 from .batch_scheduler import Row
 from .captions import Captions
 from .contract import Event, Notice, Sampling, Step
 from .interruption_mute import InterruptionMute
+from .line_steering import LineSteering, Spelled, spelled
+from .saying_contract import Line
+
+SOUND_DB = -45.0
+"""Frames above this level count as sound when a line waits until nobody speaks."""
+Verbalise = Callable[[str], str]
+"""Writes figures, dates and signs of a text as the words that are spoken."""
 
 
 class PersonaplexSession:
     """One talk in one row of the batch."""
 
     def __init__(
-        self, row: Row, checkpoint: Checkpoint, seed: int, window_frames: int, on_close: Callable[[], None]
+        self,
+        row: Row,
+        checkpoint: Checkpoint,
+        seed: int,
+        window_frames: int,
+        on_close: Callable[[], None],
+        verbalise: Verbalise,
     ) -> None:
         """Take over a prefilled row; `on_close` is called when the session is closed.
 
@@ -34,6 +49,12 @@ class PersonaplexSession:
         self._frames_until_notice = max(window_frames, 0)
         self._context_frames = checkpoint.lm.config.context
         self._on_close = on_close
+        self._verbalise = verbalise
+        self._lines = LineSteering(self._spell)
+        self._frames = 0
+        self._agent_sounds = False
+        # a token is heard one frame after it was decided
+        self._heard_line = ""
 
     def step(self, user: np.ndarray) -> Step:
         """Advance by one frame.
@@ -46,10 +67,15 @@ class PersonaplexSession:
         if user.shape != (FRAME_SAMPLES,):
             raise EngineError(f"A frame has {FRAME_SAMPLES} samples; this one has the shape {user.shape}.")
 
-        output = self._row.step(user.astype(np.float32, copy=False))
+        steer = self._lines.next_steer(level_db(user) > SOUND_DB, self._agent_sounds)
+        output = self._row.step(user.astype(np.float32, copy=False), steer)
+        self._frames += 1
+        said = self._lines.take(output.decided, frames_to_s(self._frames))
         agent, text = self._mute.apply(np.clip(output.pcm, -1.0, 1.0), self._tokenizer.spoken(output.text))
-        captions = self._captions.step(text)
-        return Step(agent, self._captions.text, (*captions, *self._context_notice()))
+        self._agent_sounds = level_db(agent) > SOUND_DB
+        captions = self._captions.step(text, self._heard_line)
+        self._heard_line = self._lines.speaking
+        return Step(agent, self._captions.text, (*captions, *said, *self._context_notice()))
 
     def _context_notice(self) -> tuple[Event, ...]:
         """Return a notice, once, with the first frame that pushes another one out of the attention window."""
@@ -71,8 +97,32 @@ class PersonaplexSession:
             self._row.resample(row_sampling(sampling, self._seed))
 
     def interrupt(self) -> None:
-        """Mute the agent until it pauses: the model hears the user and decides itself when to stop."""
+        """Mute the agent until it pauses: the model hears the user and decides itself when to stop.
+
+        The line that it is saying is cut.
+        """
+        if line_id := self._lines.speaking:
+            self._lines.unsay(line_id)
         self._mute.begin()
+
+    def say(self, line: Line) -> None:
+        """Take a line. Raises: BadInput for what the model has no letters for, CapacityError."""
+        self._lines.say(line)
+
+    def more(self, line_id: str, text: str, last: bool) -> None:
+        """Go on with a line. Raises: BadInput."""
+        self._lines.more(line_id, text, last)
+
+    def unsay(self, line_id: str) -> None:
+        """Take a line back, "" for all."""
+        self._lines.unsay(line_id)
+
+    def hold(self, on: bool) -> None:
+        """Keep the model from words of its own, but for small signs of listening, or let it."""
+        self._lines.hold(on)
+
+    def _spell(self, text: str) -> list[Spelled]:
+        return spelled(self._verbalise(text), self._tokenizer.words, CONTROL)
 
     def close(self) -> None:
         """Free the row. May be called twice."""

@@ -6,7 +6,6 @@ from ..protocol_events import Notice
 
 
 def refusal(order: str, why: str) -> Notice:
-    """Return the notice for an order by its type, "typed" or "sampling", and `why` it was refused."""
-    if order == "typed":
-        return Notice("typed_refused", f"{why} Nothing was said for you.")
-    return Notice("sampling_refused", f"{why} Nothing was changed.")
+    """Return the notice for an order of that type, and `why` it was refused."""
+    outcome = "Nothing was said for you." if order == "typed" else "Nothing was changed."
+    return Notice(f"{order}_refused", f"{why} {outcome}")

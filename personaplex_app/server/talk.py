@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from typing import Any
@@ -32,7 +30,6 @@ from ..protocol_events import (
     Begun,
     Ended,
     Failure,
-    Interrupted,
     LeaseOffer,
     Notice,
     Pong,
@@ -40,21 +37,17 @@ from ..protocol_events import (
     Queued,
     Ready,
     Resumable,
-    Sampling,
     ToClient,
 )
 from ..protocol_orders import (
     BadOrder,
     ControlStart,
     FromClient,
-    Interrupt,
     Ping,
     Playback,
     Resume,
-    SamplingChange,
     Start,
     Stop,
-    Typed,
     UnknownOrder,
 )
 from ..sessions.admission import Place, Slot
@@ -74,12 +67,12 @@ from .limit_watch import watch_limits
 from .queues import WAITING_S, AudioQueue, SendQueue
 from .refusals import refusal
 from .resumption import RESUME_S, Carried, ResumableChannel, TalkTokens
+from .talk_orders import TalkOrder, TalkOrders
 from .talk_session import Summary, TalkSession
 
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 2.0
-MOST_ORDERS = 8
 # between two reports of a page, which come about once a second
 MOST_UNDERRUNS = 1_000
 _TOLD_AS_JSON = frozenset(EVENTS.values())
@@ -121,10 +114,8 @@ class Talk:
         # the talk that this connection carries, in place of one of its own
         self._carried: Carried | None = None
         self._tokens = TalkTokens(app_state.resumptions, self)
-        self._orders: deque[Interrupt | SamplingChange | Typed] = deque()
-        self._ordered = anyio.Event()
+        self._orders = TalkOrders(app_state.orders, self._tell)
         self._behind = False
-        self._sampling = Sampling()
         # made here, so that log lines before the recording carry it too
         self._id = new_talk_id()
         self._underruns = 0
@@ -143,7 +134,7 @@ class Talk:
             with self._scope:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._guarded, self._read)
-                    tasks.start_soon(self._guarded, self._obey)
+                    tasks.start_soon(self._guarded, self._orders.obey)
                     tasks.start_soon(self._guarded, self._write)
                     tasks.start_soon(self._guarded, self._converse)
         finally:
@@ -242,10 +233,8 @@ class Talk:
                 self._finish(
                     end_reasons.STOPPED if self._configured.is_set() else end_reasons.NOTHING_TO_STOP
                 )
-            case Interrupt() | Typed() if not self._talk:
-                self._tell(Notice("not_begun", "The talk has not begun; there is nobody yet."))
-            case Interrupt() | SamplingChange() | Typed():
-                self._order(order)
+            case _ if isinstance(order, TalkOrder):
+                self._orders.put(order)
             case BadOrder(type_, why):
                 self._tell(refusal(type_, why))
             case Playback():
@@ -257,33 +246,6 @@ class Talk:
             case _:
                 # a message without a use here; that it came has kept the talk alive
                 return
-
-    def _order(self, order: Interrupt | SamplingChange | Typed) -> None:
-        if len(self._orders) < MOST_ORDERS:
-            self._orders.append(order)
-            self._ordered.set()
-        else:
-            self._tell(Notice("order_dropped", "Too many orders wait for the engine; one was dropped."))
-
-    async def _obey(self) -> None:
-        """Hand orders to the engine, beside the steps: some engines take a while to answer."""
-        while True:
-            while self._orders:
-                match self._orders.popleft():
-                    case SamplingChange() as change:
-                        await self._resample(change)
-                    case Typed(text) if self._talk:
-                        await self._type(self._talk, text)
-                    case Interrupt() if self._talk:
-                        await self._beside_steps(self._talk.interrupt)
-                        self._tell(Interrupted())
-            self._ordered = anyio.Event()
-            await self._ordered.wait()
-
-    async def _beside_steps(self, work: Callable[..., None], *args: Any) -> None:
-        await anyio.to_thread.run_sync(
-            partial(work, *args), abandon_on_cancel=True, limiter=self._app_state.orders
-        )
 
     # a connection after another
 
@@ -346,29 +308,6 @@ class Talk:
             self._app_state.metrics.underruns.inc(reported - self._underruns)
             self._underruns = reported
 
-    async def _resample(self, change: SamplingChange) -> None:
-        """Change temperatures and top-k during the talk; a change that is refused changes nothing, and a
-        notice says why.
-        """
-        request = self._request.resampled(change)
-        try:
-            if self._talk is None:
-                raise BadInput("The talk has not begun; put its sampling into the start message.")
-            sampling = Sampling(**{**request.sampling, "seed": self._sampling.seed})
-            await self._beside_steps(self._talk.resample, sampling)
-        except BadInput as error:
-            self._tell(refusal("sampling", str(error)))
-            return
-        self._request = request
-        self._sampling = sampling
-        self._tell(sampling)
-
-    async def _type(self, talk: TalkRunner, text: str) -> None:
-        try:
-            await self._beside_steps(talk.type, text)
-        except BadInput as error:
-            self._tell(refusal("typed", str(error)))
-
     # the talk
 
     async def _converse(self) -> None:
@@ -400,8 +339,8 @@ class Talk:
     async def _hold(self, session: TalkSession, device: UsableEngine, config: SessionConfig) -> None:
         owner = self._caller.with_owner_key(self._request.owner)
         talk, record = await session.open(device.engine, config, owner, self._request.keep)
-        self._talk = talk
-        self._sampling = config.sampling
+        self._talk = self._orders.talk = talk
+        self._orders.sampling = config.sampling
         self._talk_s = min(self._talk_s, device.limit_s())
         self._tell(Begun())
         self._tell_ready(record, config, device.engine)

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import audio
 from ..engine.contract import SampledSession, Session
+from ..engine.saying_contract import Line, SayingSession
 from ..engine.typing_contract import TypingSession
 from ..errors import BadInput
 from ..protocol_events import AgentText, Frame, Sampling, StepEvent
@@ -95,6 +96,28 @@ class TalkRunner:
             self._session.type(text)
         else:
             self._typed.add(text)
+
+    def say(self, line: Line) -> None:
+        """Make the agent say a line. Raises: BadInput, CapacityError."""
+        self._sayer.say(line)
+
+    def more(self, line_id: str, text: str, last: bool) -> None:
+        """Go on with a line that is not finished. Raises: BadInput."""
+        self._sayer.more(line_id, text, last)
+
+    def unsay(self, line_id: str) -> None:
+        """Take a line back, "" for all. Raises: BadInput where no line can be said."""
+        self._sayer.unsay(line_id)
+
+    def hold(self, on: bool) -> None:
+        """Keep the agent from speaking of its own, or let it. Raises: BadInput where that cannot be."""
+        self._sayer.hold(on)
+
+    @property
+    def _sayer(self) -> SayingSession:
+        if not isinstance(self._session, SayingSession):
+            raise BadInput("The engine that speaks cannot be told what to say.")
+        return self._session
 
     def resample(self, sampling: Sampling) -> None:
         """Change how the agent is sampled from the next frame on.
