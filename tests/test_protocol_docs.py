@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from personaplex_app import protocol_events as events
+from personaplex_app import protocol_orders as orders
 from personaplex_app.errors import CloseCode, PersonaplexError, ProtocolError
 from personaplex_app.protocol import SAMPLING_LIMITS, ChatRequest, metadata, parse_order, parse_query
 from personaplex_app.server import end_reasons
@@ -29,6 +30,7 @@ EXAMPLES = [
     events.Mark("overlap", "user", 0.5, 0.6),
     events.TurnLatency(1.0, 1.2),
     events.Notice("other_voice", "You hear another voice."),
+    events.Said("line", "cut", "Your order", "is here.", 2.0, ""),
     events.Stats(1.0, events.StepTimes(1.0, 2.0, 3.0), 0, 0, None, 0, LINK),
     events.Saved(1.04),
     events.Preparing("echo", "Echo", "loading", "", None),
@@ -85,10 +87,10 @@ SAID, TOLD = messages_of("Client to server"), messages_of("Server to client")
 
 def test_every_event_and_order_is_described_and_nothing_else():
     assert set(TOLD) == set(events.EVENTS)
-    assert set(SAID) == set(events.ORDERS)
+    assert set(SAID) == set(orders.ORDERS)
     assert {type(each) for each in EXAMPLES} == set(events.EVENTS.values())
     assert set(get_args(events.JsonEvent)) == set(events.EVENTS.values())
-    assert set(get_args(events.Order)) >= set(events.ORDERS.values())
+    assert set(get_args(orders.Order)) >= set(orders.ORDERS.values())
 
 
 @pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: type(event).__name__)
@@ -103,7 +105,7 @@ def test_event_is_told_with_the_fields_and_types_that_the_page_gives(event):
         assert said in words_of(hints[field]), f"{type_}.{field} is {hints[field]}"
 
 
-@pytest.mark.parametrize(("type_", "order"), events.ORDERS.items())
+@pytest.mark.parametrize(("type_", "order"), orders.ORDERS.items())
 def test_order_has_the_fields_and_types_that_the_page_gives(type_, order):
     assert {field.name for field in fields(order)} == set(SAID[type_])
     for field, hint in get_type_hints(order).items():
@@ -126,18 +128,22 @@ SENT = {
     "ping": {"sent": [1]},
     "interrupt": {},
     "typed": {"text": "Hello there."},
+    "say": {"id": "line", "text": "Hello.", "when": "now", "then": "hold", "interruptible": False},
+    "more": {"id": "line", "text": "And more.", "last": False},
+    "unsay": {"id": "line"},
+    "hold": {"on": False},
     "stop": {},
 }
 
 
-@pytest.mark.parametrize(("type_", "order"), events.ORDERS.items())
+@pytest.mark.parametrize(("type_", "order"), orders.ORDERS.items())
 def test_order_on_the_wire_is_the_typed_one(type_, order):
     assert parse_order(metadata(type_, **SENT[type_]).json()) == order(**SENT[type_])
 
 
 def test_query_has_the_fields_of_a_start_and_of_the_connection():
     query = rows_of(section("Connecting"))
-    start = {field.name for field in fields(events.Start)}
+    start = {field.name for field in fields(orders.Start)}
     connection = {"codec", "sample_rate", "events", "config", "api_key"}
     assert set(query) == start | connection
     asked = parse_query({"codec": "pcm", "events": "1", "config": "message"})

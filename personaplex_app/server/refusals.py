@@ -7,5 +7,10 @@ from ..protocol_events import Notice
 
 def refusal(order: str, why: str) -> Notice:
     """Return the notice for an order of that type, and `why` it was refused."""
-    outcome = "Nothing was said for you." if order == "typed" else "Nothing was changed."
-    return Notice(f"{order}_refused", f"{why} {outcome}")
+    match order:
+        case "typed":
+            return Notice("typed_refused", f"{why} Nothing was said for you.")
+        case "sampling":
+            return Notice("sampling_refused", f"{why} Nothing was changed.")
+        case _:
+            return Notice("order_refused", why)
