@@ -90,7 +90,7 @@ def test_line_is_said_word_for_word_once_nobody_speaks():
     assert (model.told[-1].heard, model.told[-1].rest) == ("Your order is on its way.", "")
     first = next(n for n, token in enumerate(model.decided) if token not in (PAD, EPAD))
     assert model.decided[first - 1] == EPAD
-    assert model.told[1].at_s == pytest.approx(first * 0.08)
+    assert model.told[1].at_s == pytest.approx((first + 1) * 0.08)  # heard one frame after it is decided
     assert set(model.steers[-20:]) == {FREE}
 
 
@@ -140,7 +140,7 @@ def test_whatever_the_model_wants_words_come_in_order_whole_and_in_time(seed, ea
     model.lines.say(Line("l", text, when="now", then="hold"))
     model.run(40 + sum(len(word.tokens) + word.max_gap + 2 for word in spell(text)))
     assert model.states() == ["waiting", "begun", "done"]
-    began = model.told[1].at_s / 0.08
+    began = model.told[1].at_s / 0.08 - 1
     spoken = model.decided[round(began) :]
     assert [token for token in spoken if token not in (PAD, EPAD)] == tokens(text)
     at = 0

@@ -64,8 +64,16 @@ def test_gates_know_signs_of_listening_and_what_goes_on_with_a_word():
     tokenizer = tiny.checkpoint().tokenizer
     gates = gate_table(tokenizer, len(tokenizer))
     assert gates[Gate.FREE].all()
-    assert all(gates[Gate.HOLD, tokenizer.words(word)].all() for word in BACKCHANNELS)
-    assert gates[Gate.HOLD].sum() < 60
+    # this vocabulary spells words in letters, of which other words could be made
+    assert not gates[Gate.HOLD].any()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            tokenizer, "words", lambda word: [BACKCHANNELS.index(word)] if word in ("yes", "oh") else [1, 2]
+        )
+        assert gate_table(tokenizer, len(tokenizer))[Gate.HOLD].nonzero()[:, 0].tolist() == [
+            BACKCHANNELS.index("yes"),
+            BACKCHANNELS.index("oh"),
+        ]
     going_on = [tokenizer.piece(token) for token in gates[Gate.FINISH].nonzero()[:, 0].tolist()]
     assert going_on
     assert not [piece for piece in going_on if piece.startswith(" ")]

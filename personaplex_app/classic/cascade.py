@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine.contract import Event, Notice, Step, Utterance
+from ..engine.saying_contract import Line
 from ..errors import BadAudio, BadInput, EngineError, PersonaplexError
 from ..responder.contract import Responder
 from ..speech.recogniser import Recogniser
@@ -18,6 +19,7 @@ from ..speech.synthesiser import Synthesiser, Timbre
 from ..speech.vad import VadModel, VadStream
 from ..units import FRAME_S, FRAME_SAMPLES
 from .language import ENGLISH_TALK, TalkLanguage
+from .lines import LineQueue
 from .reply_player import ReplyPlayer
 from .turn_actions import Action, ActionKind, Phase
 from .turns import Turns
@@ -25,6 +27,8 @@ from .user_recognition import UserRecognition
 from .workers import Worker, WorkQueue
 
 _MOST_TYPED = 4
+LINE_TURN = -1
+"""Stands for the turn that a line answers which answers none; the greeting's is 0."""
 # The agent's voice may come back through the network, buffers, loudspeaker and room within two seconds.
 _ECHO_DELAY_S = 2.0
 
@@ -71,6 +75,7 @@ class CascadeSession:
         self._stop = threading.Event()
         self._typed: deque[str] = deque()
         self._typed_turn = 0
+        self._lines = LineQueue()
         ids = itertools.count(1)
 
         def next_id() -> int:
@@ -97,6 +102,7 @@ class CascadeSession:
             self._events.append,
             self._on_ready,
             self._on_no_answer,
+            self._lines.ended,
             prompt,
             language,
         )
@@ -140,10 +146,10 @@ class CascadeSession:
             self._turns.gate.push(chunk)
         if self._stop.is_set():
             self._stop.clear()
-            self._do(self._turns.stop(self._now_s))
-            self._player.discard()
+            self._stop_agent()
         while self._typed:
             self._do(self._turns.typed(self._typed.popleft(), self._now_s))
+        self._begin_line()
         self._work_queue.poll(self._frame)
         while self._notices:
             self._events.append(self._notices.popleft())
@@ -154,6 +160,26 @@ class CascadeSession:
             self._do(self._turns.agent_finished(self._now_s))
         self._frame += 1
         return Step(played.frame, self._text, tuple(self._events))
+
+    def _begin_line(self) -> None:
+        """Tell how lines fare, end one that was taken back, and prepare the next when its time has come."""
+        self._events.extend(self._lines.news())
+        turns = self._turns
+        player = self._player
+        # what may not be interrupted is spoken to its end
+        turns.protected = bool(player.line and player.line.begun and not player.line.line.interruptible)
+        line = self._lines.first
+        if player.line and player.line.taken_back:
+            self._stop_agent()
+        elif line and line is not player.line and line.line.when != "reply":
+            if line.line.when == "now":
+                self._stop_agent()
+            if turns.phase is Phase.LISTEN and not turns.turn and player.is_free:
+                player.prepare_line(LINE_TURN, line)
+
+    def _stop_agent(self) -> None:
+        self._do(self._turns.stop(self._now_s))
+        self._player.discard()
 
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
@@ -174,7 +200,7 @@ class CascadeSession:
             case ActionKind.PAUSE:
                 recognition.recognise_pause(action.turn_id, action.pause, self._now_s)
             case ActionKind.PREPARE:
-                player.prepare(action.turn_id, action.text)
+                self._prepare(action)
             case ActionKind.TYPED:
                 self._user_spoke = self._understood = True
                 self._typed_turn = action.turn_id
@@ -183,7 +209,7 @@ class CascadeSession:
                         self._next_id(), "user", action.text, self._now_s, self._now_s, True, typed=True
                     )
                 )
-                player.prepare(action.turn_id, action.text)
+                self._prepare(action)
             case ActionKind.BABBLE:
                 player.prepare_loud(action.turn_id)
             case ActionKind.DISCARD:
@@ -221,6 +247,16 @@ class CascadeSession:
             case ActionKind.MARK if action.mark is not None:
                 self._events.append(action.mark)
 
+    def _prepare(self, action: Action) -> None:
+        """Prepare the answer to the user: the line that is to be it, the responder's, or none while held."""
+        line = self._lines.first
+        if line and line.line.when == "reply":
+            self._player.prepare_line(action.turn_id, line)
+        elif self._lines.held:
+            self._do(self._turns.no_answer(action.turn_id))
+        else:
+            self._player.prepare(action.turn_id, action.text)
+
     def _played(self) -> str:
         """Return the agent's words that the microphone may have picked up during the user's turn."""
         turn = self._turns.turn
@@ -243,8 +279,14 @@ class CascadeSession:
             self._recognition.show_partial(self._turns.gate.voice_end_s)
 
     def _on_ready(self, turn_id: int) -> None:
-        if turn_id:  # turn 0 is the greeting
+        if turn_id > 0:
             self._turns.ready(turn_id)
+        elif turn_id == LINE_TURN:
+            if self._turns.turn:  # the user was quicker; the line waits for the next silence
+                self._player.discard()
+            else:
+                self._turns.greet(self._now_s)
+                self._player.begin(self._frame * FRAME_S, None)
         elif self._user_spoke:
             self._player.discard()
             self._greeting_missed = True
@@ -268,10 +310,27 @@ class CascadeSession:
             raise BadInput(f"{_MOST_TYPED} lines wait already; write again in a moment.")
         self._typed.append(text)
 
+    def say(self, line: Line) -> None:
+        """Take a line. May be called from any thread. Raises: BadInput, CapacityError."""
+        self._lines.say(line, self._now_s)
+
+    def more(self, line_id: str, text: str, last: bool) -> None:
+        """Go on with a line. May be called from any thread. Raises: BadInput."""
+        self._lines.more(line_id, text, last)
+
+    def unsay(self, line_id: str) -> None:
+        """Take a line back, "" for all. May be called from any thread."""
+        self._lines.unsay(line_id, self._now_s)
+
+    def hold(self, on: bool) -> None:
+        """Answer nothing of its own from the next turn on, or answer again. May be called from any thread."""
+        self._lines.held = on
+
     def close(self) -> None:
         """End the session and its thread. May be called twice."""
         if not self._closed:
             self._closed = True
+            self._lines.close()
             # first the queue, so that no result is delivered to a closed player
             self._work_queue.close()
             self._player.close()

@@ -69,7 +69,9 @@ class ClassicEngine:
 
     name = "classic"
     language = ENGLISH
-    capabilities = Capabilities(backchannels=True, user_captions=True, agent_captions=True, role_prompt=True)
+    capabilities = Capabilities(
+        backchannels=True, user_captions=True, agent_captions=True, role_prompt=True, saying=True
+    )
     lost = ""
 
     def __init__(

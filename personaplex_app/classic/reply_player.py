@@ -17,6 +17,7 @@ from ..speech.spanish.voices import SpanishSynthesiser
 from ..speech.synthesiser import SpeechClip, Synthesiser, Timbre
 from ..units import SAMPLE_RATE_HZ
 from .language import ENGLISH_TALK, TalkLanguage
+from .lines import SpokenLine
 from .playback import Playback, Played, first_audible_s
 from .workers import Worker, WorkQueue
 
@@ -34,7 +35,7 @@ class Reply:
     """One answer, from its first sentence to its last.
 
     Once `dropped` is set, the responder's thread does nothing more for it. `own`: the answer is the engine's,
-    not the responder's. `foreign`: a part of it could not be spoken.
+    not the responder's. `foreign`: a part of it could not be spoken. `line`: what the agent was told to say.
     """
 
     turn_id: int
@@ -47,12 +48,14 @@ class Reply:
     own: bool = False
     foreign: bool = False
     utterance_id: int = 0
+    line: SpokenLine | None = None
 
 
 class ReplyPlayer:
     """Prepares and plays answers; owns the responder's thread.
 
-    `emit` takes the session's events; `on_ready` and `on_no_answer` get the id of the turn that is answered.
+    `emit` takes the session's events; `on_ready` and `on_no_answer` get the id of the turn that is answered,
+    `on_line_end` a line that was said or cut.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class ReplyPlayer:
         emit: Callable[[Event], None],
         on_ready: Callable[[int], None],
         on_no_answer: Callable[[int], None],
+        on_line_end: Callable[[SpokenLine], None],
         prompt: str = "",
         language: TalkLanguage = ENGLISH_TALK,
     ) -> None:
@@ -81,6 +85,7 @@ class ReplyPlayer:
         self._emit = emit
         self._on_ready = on_ready
         self._on_no_answer = on_no_answer
+        self._on_line_end = on_line_end
         self._worker = Worker("responder")
         self.playback = Playback()
         self._prepared: Reply | None = None
@@ -119,6 +124,22 @@ class ReplyPlayer:
         heard = lines.heard_another.format(language) if language else lines.not_understood
         self._emit(Notice("english_only", heard))
         self._prepare(Reply(turn_id, lambda: iter((lines.only,)), own=True))
+
+    def prepare_line(self, turn_id: int, line: SpokenLine) -> None:
+        """Prepare a line that the agent was told to say, as the answer to a turn or to none."""
+        self.discard()
+        self._prepare(Reply(turn_id, line.sentences, line=line))
+
+    @property
+    def line(self) -> SpokenLine | None:
+        """The line that is prepared or said."""
+        reply = self._current or self._prepared
+        return reply.line if reply else None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is prepared or said."""
+        return not self._current and not self._prepared
 
     def _is_of_the_role(self, text: str) -> bool:
         """Return whether half the words of a text are in the role prompt, as a tutor's examples are."""
@@ -161,6 +182,7 @@ class ReplyPlayer:
         if reply:
             self._drop(reply)
             self._close_utterance(reply, words, now_s, interrupted=True)
+            self._end_line(reply, words, now_s)
         self.playback.drop()
         return len(words)
 
@@ -264,9 +286,13 @@ class ReplyPlayer:
         if reply and played.started_words:
             words = tuple(self.playback.words)
             self._recent_words += played.started_words
+            if reply.line and not reply.line.begun:
+                reply.line.begun = True
+                self._emit(reply.line.report("begun", words, words[0].start_s))
+            times = words[0].start_s, words[-1].end_s
             self._emit(
                 Utterance(
-                    reply.utterance_id, "agent", _text(words), words[0].start_s, words[-1].end_s, False, words
+                    reply.utterance_id, "agent", _text(words), *times, False, words, line=_line_id(reply)
                 )
             )
         return played
@@ -277,9 +303,17 @@ class ReplyPlayer:
         if reply is None or not reply.exhausted or not self.playback.empty:
             return False
         self._current = None
-        self._close_utterance(reply, tuple(self.playback.words), now_s, interrupted=False)
+        words = tuple(self.playback.words)
+        self._close_utterance(reply, words, now_s, interrupted=False)
+        self._end_line(reply, words, now_s)
         self.playback.drop()
         return True
+
+    def _end_line(self, reply: Reply, words: tuple[Word, ...], now_s: float) -> None:
+        if reply.line:
+            said = reply.line.report("done", words, now_s)
+            self._emit(replace(said, state="cut") if said.rest else said)
+            self._on_line_end(reply.line)
 
     def _close_utterance(
         self, reply: Reply, words: tuple[Word, ...], now_s: float, interrupted: bool
@@ -290,7 +324,8 @@ class ReplyPlayer:
         # a cut word ends now, not when it would have ended
         end_s = min(words[-1].end_s, now_s)
         words = tuple(Word(word.text, word.start_s, min(word.end_s, end_s)) for word in words)
-        self._emit(Utterance(reply.utterance_id, "agent", text, words[0].start_s, end_s, True, words))
+        times = words[0].start_s, end_s
+        self._emit(Utterance(reply.utterance_id, "agent", text, *times, True, words, line=_line_id(reply)))
         if not reply.own:
             self._work_queue.run(self._worker, lambda: self._remember(text, interrupted), lambda _: None)
 
@@ -331,6 +366,10 @@ def _close(reply: Reply) -> None:
         close = getattr(reply.iterator, "close", None)
         if close:
             close()
+
+
+def _line_id(reply: Reply) -> str:
+    return reply.line.line.id if reply.line else ""
 
 
 def _text(words: tuple[Word, ...]) -> str:

@@ -75,6 +75,8 @@ class Turns:
         self.gate = SpeechGate(gap_s=PAUSE_S)
         self.phase = Phase.LISTEN
         self.turn: UserTurn | None = None
+        self.protected = False
+        """Whether what the agent says may not be interrupted."""
         self.loud_room = False
         self.babble = False
         self._babble_told_s = -_LOUD_AGAIN_S
@@ -149,6 +151,8 @@ class Turns:
 
     def _while_agent_speaks(self, turn: UserTurn, now_s: float, actions: list[Action]) -> None:
         """Duck and then cut the agent while the user's voice goes on; recognise the burst once it ends."""
+        if self.protected:
+            return
         if self.gate.open:
             # counted from the first burst: who takes a breath and speaks again wants the floor
             age_s = now_s - turn.onset_s

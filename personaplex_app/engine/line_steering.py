@@ -91,6 +91,7 @@ class _Spoken:
     last: bool
     words: deque[Spelled]
     said: list[Spelled] = field(default_factory=list)
+    begun: bool = False
     taken_back: bool = False
 
     def report(self, state: SaidState, at_s: float, why: str = "") -> Said:
@@ -240,14 +241,10 @@ class LineSteering:
             case _Phase.START:
                 self._begin_word(spoken)
             case _Phase.WORD:
-                self._tokens.popleft()
-                if not self._tokens:
-                    self._enter(_Phase.GAP)
+                self._take_token(spoken)
             case _Phase.GAP if not silent:
                 self._begin_word(spoken)
-                self._tokens.popleft()
-                if not self._tokens:
-                    self._enter(_Phase.GAP)
+                self._take_token(spoken)
             case _Phase.GAP if spoken.taken_back or (spoken.last and not spoken.words):
                 self._enter(_Phase.TAIL)
             case _Phase.GAP if not spoken.words and self._frames >= MORE_WAIT_FRAMES:
@@ -255,9 +252,15 @@ class LineSteering:
             case _Phase.TAIL if self._frames >= (STOP_FRAMES if spoken.taken_back else TAIL_FRAMES):
                 self._end(spoken.report("cut" if spoken.words else "done", self._at_s))
 
-    def _begin_word(self, spoken: _Spoken) -> None:
-        if not spoken.said:
+    def _take_token(self, spoken: _Spoken) -> None:
+        if not spoken.begun:
+            spoken.begun = True
             self._told.append(spoken.report("begun", self._at_s))
+        self._tokens.popleft()
+        if not self._tokens:
+            self._enter(_Phase.GAP)
+
+    def _begin_word(self, spoken: _Spoken) -> None:
         word = spoken.words.popleft()
         spoken.said.append(word)
         self._tokens = deque(word.tokens)

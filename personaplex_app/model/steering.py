@@ -18,7 +18,24 @@ from .tokenizer import TextTokenizer
 
 NONE = -1
 """Stands for no token."""
-BACKCHANNELS = ("mm", "mhm", "mm-hmm", "uh-huh", "yeah", "yes", "right", "okay", "oh", "I see")
+BACKCHANNELS = (
+    "mm",
+    "Mm",
+    "mhm",
+    "hmm",
+    "Hmm",
+    "yeah",
+    "Yeah",
+    "yes",
+    "Yes",
+    "right",
+    "Right",
+    "okay",
+    "Okay",
+    "oh",
+    "Oh",
+)
+"""Signs of listening that pass a held row, those of them that the vocabulary spells in one piece."""
 
 
 class Gate(IntEnum):
@@ -71,7 +88,9 @@ def gate_table(tokenizer: object, text_card: int) -> Tensor:
     table = torch.ones(len(Gate), text_card, dtype=torch.bool)
     if isinstance(tokenizer, TextTokenizer):
         table[Gate.HOLD] = False
-        table[Gate.HOLD, [id_ for word in BACKCHANNELS for id_ in tokenizer.words(word)]] = True
+        # of several pieces other words could be made
+        whole = [tokens[0] for tokens in map(tokenizer.words, BACKCHANNELS) if len(tokens) == 1]
+        table[Gate.HOLD, whole] = True
         table[Gate.FINISH] = False
         table[Gate.FINISH, tokenizer.continuations()] = True
     return table
