@@ -26,6 +26,7 @@ from .server.auth import AuthMiddleware
 from .server.certificates import Certificate, certificate_of
 from .server.comparisons import Comparisons
 from .server.evaluations import Evaluations
+from .server.event_streams import StreamEnds
 from .server.page_cache import PageCache
 from .server.page_headers import PageHeaders
 from .server.proxy_headers import ProxyHeaders
@@ -98,6 +99,7 @@ class Application:
                 Middleware(RequestRate, self.state.metrics.errors, settings.gateway_key),
                 Middleware(CookieLimit),
                 Middleware(AuthMiddleware, settings, origins, open_paths),
+                Middleware(StreamEnds),
                 Middleware(self.state.askers.counting),
                 Middleware(BodyLimit, UploadShares()),
                 Middleware(PageCache, with_head, partial(page_language, personas=self.state.personas)),

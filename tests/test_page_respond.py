@@ -79,7 +79,7 @@ def test_respond_spoken_question_is_answered_drawn_heard_and_again_with_another_
         page.click("#respond-start")
         card = page.locator(".session").first
         expect(card).to_be_visible()
-        expect(page.locator("#respond-status")).to_contain_text("as fast as it is spoken")
+        expect(page.locator("#respond-status")).to_contain_text("Rendered ")  # how fast, is the machine's
         expect(card.locator('.caption[data-speaker="user"]')).to_contain_text("compost bin")
         expect(card.locator('.caption[data-speaker="agent"]')).to_contain_text("eight dollars")
         expect(card.locator(".lane")).to_have_attribute(

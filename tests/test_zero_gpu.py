@@ -341,8 +341,16 @@ def test_page_comparison_is_rendered_on_a_lent_gpu_or_by_the_embedded_engine(app
         api.answer = "gpu"
         api.asked.clear()
         page.click("#compare-render")
-        expect(page.get_by_text("All answers are rendered.")).to_be_visible()
-        assert api.until_released() == ["released"]
+        rendered, go_on = (
+            page.get_by_text("All answers are rendered."),
+            page.get_by_role("button", name="Go on"),
+        )
+        expect(rendered.or_(go_on)).to_be_visible()
+        while go_on.is_visible():  # on a busy machine the time on the GPU is over before all is rendered
+            go_on.click()
+            expect(go_on).to_be_hidden()
+            expect(rendered.or_(go_on)).to_be_visible()
+        assert set(api.until_released()) == {"released"}
         assert api.asked[0]["token"] == ip_token()
 
 

@@ -27,7 +27,9 @@ class Answers {
       (entries) => entries.every((each) => !each.isIntersecting) && this.pause(),
     ).observe(root);
     this.tell("idle", "");
-    watchPicker("#respond-clip", root.dataset.formats.split(","), (text) => this.tell("error", text));
+    watchPicker("#respond-clip", root.dataset.formats.split(","), (text) =>
+      this.tell(text ? "error" : "idle", text),
+    );
   }
 
   /** Take what the server says of the rendering under way. */
