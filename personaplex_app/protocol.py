@@ -2,7 +2,7 @@
 
 A message is one kind byte and a payload. Every client knows kinds 0 to 2; the others are sent only to clients
 that ask for them with `events=1`. Audio is Ogg-Opus unless `codec=pcm` asks for little-endian int16. Kind 4
-carries one JSON object whose `type` says what it is: one of the events and orders of `protocol_events`.
+carries one JSON object whose `type` says which event or order it is.
 Source: the public behaviour of moshi servers and clients.
 """
 
@@ -338,17 +338,13 @@ def _say(fields: Mapping[str, Any]) -> Say:
     )
 
 
-def _more(fields: Mapping[str, Any]) -> More:
-    return More(*_line(fields), last=take_flag(fields.get("last", True), "last"))
-
-
 _PARSERS = {
     "start": parse_start,
     "resume": _resume,
     "sampling": _sampling_change,
     "typed": _typed,
     "say": _say,
-    "more": _more,
+    "more": lambda fields: More(*_line(fields), take_flag(fields.get("last", True), "last")),
     "unsay": lambda fields: Unsay(take_text(fields, "id") or ""),
     "hold": lambda fields: Hold(take_flag(fields.get("on", True), "on")),
 }

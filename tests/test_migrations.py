@@ -150,7 +150,7 @@ def test_folder_of_version_1_is_exported_with_the_keys_that_it_had(folder, tmp_p
             {"user_end_s": 7.04, "agent_start_s": 7.8999999999999995, "latency_s": 0.86},
         ],
         "utterances": [
-            {**utterance, "words": [["How", 0.5, 0.7], ["much?", 0.7, 1.5]], "typed": False},
+            {**utterance, "words": [["How", 0.5, 0.7], ["much?", 0.7, 1.5]], "typed": False, "line": ""},
             {
                 "id": 2,
                 "speaker": "agent",
@@ -159,6 +159,7 @@ def test_folder_of_version_1_is_exported_with_the_keys_that_it_had(folder, tmp_p
                 "text": "Eight dollars.",
                 "words": [],
                 "typed": False,
+                "line": "",
             },
         ],
         "marks": [
@@ -233,7 +234,7 @@ def test_version_that_is_newer_is_left_alone(folder):
         connection.execute("PRAGMA user_version=99")
     before = contents_of(folder)
     with pytest.raises(
-        StorageError, match=r"newer version.*schema 99, this one knows 3\). Nothing was changed"
+        StorageError, match=r"newer version.*schema 99, this one knows 4\). Nothing was changed"
     ):
         open_archive(folder, 1 << 30)
     assert (contents_of(folder), version_of(folder)) == (before, 99)

@@ -25,7 +25,7 @@ FLOORS = [
         "protocol_events",
         "units",
     },
-    {"protocol_fields"},
+    {"protocol_fields", "protocol_orders"},
     {"audio", "metrics", "principal", "protocol", "settings", "voices", "yaml_fields"},
     {"codec", "model", "personas"},
     {"engine", "gateway"},
@@ -45,7 +45,7 @@ SLOW_IMPORTS = frozenset({"torch", "asyncio", "gradio"})
 FORBIDDEN = {
     ("errors", "settings", "units", "logs", "principal"): SLOW_IMPORTS | {"numpy"},
     ("audio", "protocol", "codec", "gateway", "yaml_fields", "personas", "voices"): SLOW_IMPORTS,
-    ("protocol_events",): SLOW_IMPORTS,
+    ("protocol_events", "protocol_orders"): SLOW_IMPORTS,
     ("model", "engine", "speech", "responder", "classic", "sessions"): {"gradio", "starlette"},
 }
 

@@ -289,6 +289,7 @@ class RemoteEngine:
         except BaseException:
             upstream.talks -= 1
             raise
+        connection.saying = upstream.status.capabilities.saying
         upstream.worked()
         task = asyncio.ensure_future(connection.run())
         self._connection_tasks.add(task)

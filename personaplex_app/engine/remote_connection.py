@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 import numpy as np
@@ -21,8 +21,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from ..codec import Codec
-from ..errors import BadAudio, EngineError, ProtocolError
-from ..protocol import MAX_MESSAGE_BYTES, Kind, Message, decode
+from ..errors import BadAudio, BadInput, EngineError, ProtocolError
+from ..protocol import MAX_MESSAGE_BYTES, Kind, Message, decode, metadata
+from ..protocol_events import Said, SaidState
+from ..protocol_fields import take_number, take_text, take_word
 from ..units import SAMPLE_RATE_HZ
 from .jitter import JitterBuffer
 from .remote_upstreams import CHAT_PATH, KEY_REQUIRED, Access, connection_error_text, one_line
@@ -34,6 +36,7 @@ ROUND_TRIPS_REMEMBERED = 60
 MAX_UNSENT = 40
 # small, so that messages wait in the bounded queue, where they are counted, and not in the socket
 WRITE_BUFFER_BYTES = 8 * 1024
+MOST_SAID = 64
 MAX_AHEAD_S = 10.0
 """How much more sound than the talk's length a server may send."""
 
@@ -139,6 +142,9 @@ class RemoteConnection:
         self.sent_samples = 0
         # a character's bytes may come in two messages
         self._text = codecs.getincrementaldecoder("utf-8")(errors="ignore")
+        self.saying = False
+        """Whether the server can be told what to say."""
+        self._said: deque[Said] = deque(maxlen=MOST_SAID)
         self._unsent: deque[bytes] = deque(maxlen=MAX_UNSENT)
         self._has_unsent = asyncio.Event()
         self._send_queue_full = asyncio.Event()
@@ -152,6 +158,14 @@ class RemoteConnection:
         self.sent_samples += len(samples)
         if data := self._codec.encode(samples):
             self._call(self._queue, Message(Kind.AUDIO, data).encode())
+
+    def order(self, type_: str, **fields: Any) -> None:
+        """Queue an order about lines. Never waits."""
+        self._call(self._queue, metadata(type_, **fields).encode())
+
+    def take_said(self) -> list[Said]:
+        """Return what the server told of lines since the last call."""
+        return [self._said.popleft() for _ in range(len(self._said))]
 
     def close_soon(self) -> None:
         """Schedule the connection to be closed. Never waits, may be called twice."""
@@ -230,8 +244,10 @@ class RemoteConnection:
                     self.buffer.write_text(self._text.decode(message.payload))
                 case Kind.ERROR:
                     raise TalkRefused(f'It says: "{one_line(message.payload.decode(errors="replace"))}"')
+                case Kind.METADATA if self.saying:
+                    self._take_event(message.json())
                 case _:
-                    pass  # control, metadata and pings carry no sound or text
+                    pass  # control, other metadata and pings carry no sound or text
         except (ProtocolError, BadAudio) as error:
             raise ServerFault(f"It sent what is not the moshi protocol. ({error})") from None
         return message.kind
@@ -241,6 +257,11 @@ class RemoteConnection:
         if len(samples):
             self.last_audio_s = time.monotonic()
             self.buffer.write(samples)
+
+    def _take_event(self, event: dict[str, Any]) -> None:
+        if event["type"] == "said":
+            with suppress(BadInput):  # of a server that means something else by it
+                self._said.append(_said_of(event))
 
     def _queue(self, data: bytes) -> None:
         if len(self._unsent) == MAX_UNSENT:
@@ -274,6 +295,18 @@ class RemoteConnection:
     def _cancel(self) -> None:
         if self._task:
             self._task.cancel()
+
+
+def _said_of(event: dict[str, Any]) -> Said:
+    """Return what a server tells of a line, every field within its limits. Raises: BadInput."""
+    return Said(
+        take_text(event, "id") or "",
+        take_word(event, "state", get_args(SaidState)),
+        take_text(event, "heard", "line") or "",
+        take_text(event, "rest", "line") or "",
+        take_number("at_s", event.get("at_s", 0), 0, 1e6, False),
+        take_text(event, "why", "line") or "",
+    )
 
 
 def _closing(error: ConnectionClosed) -> str:

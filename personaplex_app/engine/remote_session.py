@@ -14,6 +14,7 @@ from .captions import Captions
 from .contract import Event, LinkStats, Notice, Sampling, Step
 from .interruption_mute import InterruptionMute
 from .remote_connection import RemoteConnection
+from .saying_contract import Line
 
 REALTIME_TIMEOUT_S = 0.06
 """How long a real-time step waits for the server's frame: most of the 80 ms until the next step."""
@@ -92,7 +93,7 @@ class RemoteSession:
         self._stepped_s = time.monotonic()
         agent, text = self._mute.apply(taken.sound, taken.text)
         captions = self._captions.step(text)
-        return Step(agent, self._captions.text, (*captions, *notices))
+        return Step(agent, self._captions.text, (*captions, *connection.take_said(), *notices))
 
     def _send(self, connection: RemoteConnection, user: np.ndarray) -> tuple[Event, ...]:
         """Send the user's frame, or skip it where the server is so far behind that answers would come ever
@@ -142,6 +143,28 @@ class RemoteSession:
     def interrupt(self) -> None:
         """Mute the agent until it pauses: the protocol cannot interrupt a server."""
         self._mute.begin()
+
+    def say(self, line: Line) -> None:
+        """Pass a line on. Raises: BadInput where the server cannot be told what to say."""
+        self._sayer.order("say", **vars(line))
+
+    def more(self, line_id: str, text: str, last: bool) -> None:
+        """Pass on what follows of a line. Raises: BadInput, as `say`."""
+        self._sayer.order("more", id=line_id, text=text, last=last)
+
+    def unsay(self, line_id: str) -> None:
+        """Have a line taken back. Raises: BadInput, as `say`."""
+        self._sayer.order("unsay", id=line_id)
+
+    def hold(self, on: bool) -> None:
+        """Have the agent hold its tongue, or speak again. Raises: BadInput, as `say`."""
+        self._sayer.order("hold", on=on)
+
+    @property
+    def _sayer(self) -> RemoteConnection:
+        if self._connection is None or not self._connection.saying:
+            raise BadInput("The remote server cannot be told what to say.")
+        return self._connection
 
     def close(self) -> None:
         """Close the connection. May be called twice."""

@@ -130,6 +130,8 @@ class Upstream:
             # -1 is the protocol's word for "choose one"
             "seed": -1 if config.sampling.seed is None else config.sampling.seed,
         }
+        if self.status.capabilities.saying:
+            asked["events"] = "1"  # such a server tells how lines fare
         return urlunsplit(
             parts._replace(query=urlencode(asked | dict(parse_qsl(parts.query, keep_blank_values=True))))
         )
@@ -241,8 +243,9 @@ def read_status(body: bytes) -> ServerStatus | None:
             if not str(each["name"]).startswith(CLONE_PREFIX)
         )
         can = {
-            name: engine["capabilities"][name] is True
-            for name in ("sampling", "backchannels", "agent_captions", "role_prompt")
+            # what an earlier state of this program does not name, it cannot do
+            name: engine["capabilities"].get(name) is True
+            for name in ("sampling", "backchannels", "agent_captions", "role_prompt", "saying")
         }
         return ServerStatus(
             title=one_line(engine["title"]),

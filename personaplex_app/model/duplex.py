@@ -215,7 +215,8 @@ class Duplex:
                 self.rows.state.cache.clear(row)
         outcome = {}
         for row in frames:
-            text, *codes, decided, finite = tokens[row]
+            text, *codes = tokens[row][:-2]
+            decided, finite = tokens[row][-2:]
             # copied: the next step overwrites the host's buffer
             outcome[row] = FrameOutput(sound[row].copy(), text, tuple(codes), decided, bool(finite))
         return outcome

@@ -73,9 +73,9 @@ def steered(wish: Tensor, steer: Tensor, gates: Tensor) -> Tensor:
     Shapes: `wish` int64 [B] is what the model drew; `steer` int64 [B, 4] has `Steer`'s fields; `gates` bool
     [gates, text card] is `gate_table`'s.
     """
-    forced, following, epad, gate = steer.unbind(dim=1)
-    passes = (wish == PAD) | ((wish == EPAD) & epad.bool())
-    own = torch.where(gates[gate, wish], wish, PAD)
+    forced, following = steer[:, 0], steer[:, 1]
+    passes = (wish == PAD) | ((wish == EPAD) & steer[:, 2].bool())
+    own = torch.where(gates[steer[:, 3], wish], wish, PAD)
     text = torch.where(passes, wish, torch.where(following >= 0, following, own))
     return torch.where(forced >= 0, forced, text)
 

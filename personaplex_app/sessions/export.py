@@ -182,6 +182,7 @@ def _utterances(talk: Transcript) -> list[dict[str, Any]]:
             "text": u.text,
             "words": [[w.text, round(w.start_s, 3), round(w.end_s, 3)] for w in u.words],  # as on the wire
             "typed": u.typed,
+            "line": u.line,
         }
         for u in talk.utterances
     ]

@@ -90,7 +90,12 @@ def _typed(connection: sqlite3.Connection) -> None:
     _run(connection, "ALTER TABLE utterances ADD COLUMN typed INTEGER NOT NULL DEFAULT 0")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_talks, _events, _typed)
+def _lines(connection: sqlite3.Connection) -> None:
+    """Which line the agent was told to say with an utterance."""
+    _run(connection, "ALTER TABLE utterances ADD COLUMN line TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_talks, _events, _typed, _lines)
 
 
 def _run(connection: sqlite3.Connection, *statements: str) -> None:

@@ -142,8 +142,8 @@ def _add(connection: sqlite3.Connection, talk_id: str, events: Iterable[StoredEv
             words = [[storable_text(w.text), w.start_s, w.end_s] for w in event.words[:MAX_TEXT_CHARS]]
             values = (event.start_s, event.end_s, storable_text(event.text), json.dumps(words))
             connection.execute(
-                "INSERT OR REPLACE INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (talk_id, event.speaker, event.id, *values, event.typed),
+                "INSERT OR REPLACE INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (talk_id, event.speaker, event.id, *values, event.typed, storable_text(event.line)),
             )
         else:
             connection.execute(
@@ -194,6 +194,7 @@ def _utterance(row: sqlite3.Row) -> Utterance:
         final=True,
         words=tuple(Word(*word) for word in json.loads(row["words"])),
         typed=bool(row["typed"]),
+        line=row["line"],
     )
 
 

@@ -42,7 +42,9 @@ export class Captions {
       if (this.shown.size > MOST_CAPTIONS) this.forgetOldest();
     }
     row.classList.toggle("is-provisional", !utterance.final);
-    const who = utterance.typed ? t("typed") : this.names[utterance.speaker];
+    const told = utterance.line ? "told" : ""; // what somebody had the agent say is none of its own
+    const mark = utterance.typed ? "typed" : told;
+    const who = mark ? t(mark) : this.names[utterance.speaker];
     say(row.firstChild, `${who} ${clock(utterance.start_s)}`);
     say(row.lastChild, utterance.text);
     this.follow();
