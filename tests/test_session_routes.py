@@ -26,6 +26,7 @@ from .test_library import ME, META, MY_KEY, QUIET, TOLD, YOU, YOUR_KEY, step, ta
 
 pytestmark = pytest.mark.unit
 
+PAGE = partial(talk_page, load_personas(None, True))
 MINE, YOURS = {"X-Owner-Key": MY_KEY}, {"X-Owner-Key": YOUR_KEY}
 
 
@@ -56,7 +57,7 @@ def library(tmp_path):
 
 @pytest.fixture
 async def client(library):
-    transport = httpx.ASGITransport(served(session_routes(OffTheLoop(library), talk_page)))
+    transport = httpx.ASGITransport(served(session_routes(OffTheLoop(library), PAGE)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
 
@@ -231,7 +232,7 @@ async def test_sessions_keep_moves_the_talk_to_stay(client, library):
 
 async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
     library = Library(None, temporary_root=tmp_path)
-    transport = httpx.ASGITransport(served(session_routes(library, talk_page)))
+    transport = httpx.ASGITransport(served(session_routes(library, PAGE)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert "not kept here" in (await client.get("/api/sessions", headers=MINE)).json()["keep_problem"]
         refused(await client.post(f"/api/sessions/{talk(library).id}/keep", headers=MINE), 503, "storage")
@@ -240,7 +241,7 @@ async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
 
 async def test_sessions_keep_where_the_folder_is_full_says_so(tmp_path):
     library = Library(tmp_path / "kept", max_kept_bytes=100_000, temporary_root=tmp_path)
-    transport = httpx.ASGITransport(served(session_routes(library, talk_page)))
+    transport = httpx.ASGITransport(served(session_routes(library, PAGE)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         log = talk(library, steps=[QUIET] * 20)
         refused(await client.post(f"/api/sessions/{log.id}/keep", headers=MINE), 507, "storage_full")
