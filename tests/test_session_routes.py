@@ -8,6 +8,8 @@ import io
 import json
 import re
 import threading
+from dataclasses import replace
+from functools import partial
 
 import httpx
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 import soundfile
 
 from personaplex_app.engine.contract import Step
+from personaplex_app.personas import load_personas
 from personaplex_app.protocol_events import Utterance
 from personaplex_app.server.routes.session import MAX_BODY_BYTES, session_routes
 from personaplex_app.sessions.library import Library
@@ -169,6 +172,22 @@ async def test_sessions_page_export_of_a_talk_without_sound_has_its_words(client
     assert "Good day." in answer.text
     assert (answer.status_code, "<audio" in answer.text) == (200, False)
     assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+async def test_sessions_page_export_is_in_the_language_of_the_page_that_asks(client, library):
+    tutor, old = (replace(META, persona=name) for name in ("language-tutor", "gone-role"))
+    for meta, query, accepted, language, title in (
+        (tutor, "?language=es", "nl", "es", "Una conversación: Profesora de idiomas"),
+        (tutor, "?language=en", "nl", "en", "A talk: Language tutor"),
+        (tutor, "", "nl", "nl", "Een gesprek: Taaldocent"),
+        (old, "?language=tlh", "", "en", "A talk: gone role"),
+    ):
+        log = library.begin(ME, False, meta)
+        log.finish("stopped")
+        headers = {**MINE, "Accept-Language": accepted}
+        page = (await client.get(f"/api/sessions/{log.id}/export.html{query}", headers=headers)).text
+        assert f'<html lang="{language}">' in page
+        assert re.search("<h1>(.*)</h1>", page)[1] == title
 
 
 async def test_sessions_unknown_export_names_those_there_are(client, library):

@@ -37,6 +37,7 @@ from ..speech.speech_finder import NO_SPEECH
 from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
 from .asker import asker_of
+from .form_parts import form, html, voice_choices
 from .respond_form import (
     MAX_ROOM_S,
     SAMPLING_TITLES,
@@ -45,8 +46,6 @@ from .respond_form import (
     RoleFields,
     SaidFields,
     buttons,
-    html,
-    voice_choices,
     what_is_said,
     who_answers,
 )
@@ -72,7 +71,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
     handlers = _RespondTab(app_state)
     with gr.Tab("[[tab_respond]]", elem_id="tab-respond", render_children=True) as tab:
         html("respond/respond-head.html")
-        with gr.Row(elem_id="respond-form", elem_classes=["gradio-ink", "gradio-form"], equal_height=False):
+        with form("respond-form"):
             with gr.Column(min_width=300):
                 said = what_is_said(handlers.examples)
             with gr.Column(min_width=300):
@@ -129,8 +128,8 @@ def _fill_when_chosen(handlers: _RespondTab, said: SaidFields, role: RoleFields,
             **_PRIVATE,
         )
     role.persona.input(handlers.choose, role.persona, [role.voice, role.prompt], **_PRIVATE)
-    form = [role.persona, role.voice, role.prompt]
-    page.load(handlers.offer, form, form, **_PRIVATE)
+    fields = [role.persona, role.voice, role.prompt]
+    page.load(handlers.offer, fields, fields, **_PRIVATE)
 
 
 class _RespondTab:

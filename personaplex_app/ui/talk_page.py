@@ -35,9 +35,9 @@ def talk_page(
 ) -> tuple[int, Iterator[bytes]]:
     """Return how many bytes the file has, and the bytes.
 
-    It is in the language of the page that asks for it, as the request's `scope` has it. `described` and `lane` are as `sessions.export` makes them; the role prompt is left out, since who shares
-    a talk may not mean to share that. The file's policy lets nothing be asked for and no script run but its
-    own.
+    It is in the language of the page that asks for it, as the request's `scope` has it. `described` and
+    `lane` are as `sessions.export` makes them; the role prompt is left out, since who shares a talk may not
+    mean to share that. The file's policy lets nothing be asked for and no script run but its own.
     """
     language = page_language(scope, personas)
     script = joined("share/talk-page.js")

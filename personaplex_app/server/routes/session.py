@@ -41,7 +41,7 @@ TEXTS: dict[str, tuple[Callable[[TalkRecord], str], str]] = {
 KINDS = ("wav", "flac", "html", *TEXTS)
 
 T = TypeVar("T")
-# of a request, a talk's description, its lane and its sound as FLAC: how many bytes the page has, and the bytes
+# of a request, a talk's description, its lane and its sound as FLAC: how many bytes the page has, and they
 MakePage = Callable[[Scope, dict[str, Any], dict[str, Any], BinaryIO | None], tuple[int, Iterator[bytes]]]
 
 
