@@ -21,7 +21,7 @@ from ..personas import Persona, find
 from ..principal import Principal
 from ..protocol import ChatRequest
 from ..rendering.batch import BatchProgress, RenderBatch
-from ..rendering.render import RenderRequest, request
+from ..rendering.render import MOST_MORE_S, RenderRequest, request
 from ..sessions.shares import Shares
 from ..voices import CLONE_PREFIX
 from .app_state import AppState
@@ -38,7 +38,6 @@ MAX_RUNS = 64
 MAX_ACTIVE = 8
 MAX_CELLS = 200
 MAX_TOTAL_S = 3_600.0
-MOST_MORE_S = 15.0  # so long an answer may go on after its time: a slow voice is not cut
 GRACE_S = 90.0
 """How long a run goes on that nobody asks for: a hidden page asks once a minute."""
 

@@ -250,8 +250,9 @@ class _RespondTab:
             notes.append(NO_SPEECH)
         if greets:
             samples = np.concatenate([np.zeros(round(LEAD_S * SAMPLE_RATE_HZ), np.float32), samples])
-        asked = render.request(samples, config, room_s=min(max(float(room_s or 0), 0.0), MAX_ROOM_S))
-        return asked, notes
+        room_s = min(max(float(room_s or 0), 0.0), MAX_ROOM_S)
+        more_s = render.MOST_MORE_S if room_s else 0.0
+        return render.request(samples, config, room_s=room_s, more_s=more_s), notes
 
     async def again(
         self, _: Any, event: gr.EventData, request: gr.Request | None = None
@@ -279,7 +280,9 @@ class _RespondTab:
             )
             config = self._app_state.session_config(chat)
             again = replace(config, sampling=before.meta.sampling, greets=wanted.get("greets") is True)
-            return render.request(before.user, again), []
+            # one that ends in silence was given time to be answered in
+            more_s = 0.0 if before.user[-1] else render.MOST_MORE_S
+            return render.request(before.user, again, more_s=more_s), []
 
         async with aclosing(self._answer(self._app_state.supervisor, ask, request)) as answers:
             async for told in answers:

@@ -73,7 +73,7 @@ def what_is_said(examples: list[Scenario]) -> SaidFields:
         USUAL_ROOM_S,
         step=1,
         label="Silence to answer in, in seconds",
-        info="Comes after your recording; the agent answers in it.",
+        info="Comes after your recording. An answer that takes longer is heard to its end.",
         elem_id="respond-room",
     )
     greets = gr.Checkbox(
