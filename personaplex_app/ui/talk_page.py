@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from starlette.types import Scope
 
 from ..personas import Persona
+from ..voices import EMBEDDED, SPANISH
 from .page_language import filled, page_language, strings, strings_element, told
 from .scripts import joined
 from .static import read_static
@@ -49,8 +50,11 @@ def talk_page(
     # one whose persona is no longer here is called by the name that it had
     who = titles.get(role) or (role or described["engine"]).replace("-", " ")
     title = escape(strings(language)["page"]["page_title"].format(who=who))
+    voices = {each.name: told(each.title, language) for each in (*EMBEDDED, *SPANISH)}
+    shown = {name: described[name] for name in _SHOWN} | {"lane": lane}
+    shown["voice"] = voices.get(shown["voice"], shown["voice"])
     # as JSON in which no tag can begin or end
-    talk = json.dumps({name: described[name] for name in _SHOWN} | {"lane": lane}).replace("<", "\\u003c")
+    talk = json.dumps(shown).replace("<", "\\u003c")
     placed = {
         "head": f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; {allowed}">'
         f"<title>{title}</title><style>{style}</style>",

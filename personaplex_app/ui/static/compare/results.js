@@ -164,9 +164,10 @@ function table({ standings, reasons, by }, title) {
   const head = ["Place", NAMED[by] ?? SETTINGS[by], "Score", "Votes", "Won", "Lost", "Tied", "Preferred for"];
   const rows = standings.map((each) => {
     const { voice, rank, rounded, votes, wins, losses, ties } = each;
-    const early = each.preliminary ? " (preliminary)" : "";
+    // where all are, the notice above says so
+    const early = each.preliminary && !standings.every((one) => one.preliminary) ? " (preliminary)" : "";
     const place = votes ? `${rank}${early}` : "–";
-    const score = rounded ? `${rounded.score} ± ${rounded.margin}` : "–";
+    const score = rounded ? `${rounded.score}\u00a0±\u00a0${rounded.margin}` : "–";
     const liked = likedFor(reasons[voice]);
     return [place, title(voice), score, votes, wins, losses, ties, liked];
   });
