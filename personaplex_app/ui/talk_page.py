@@ -24,7 +24,7 @@ _SOUND = (b'<audio controls preload="auto" src="data:audio/flac;base64,', b'"></
 _PLACE = re.compile("<!-- (head|title|scripts) -->")
 # what its script and the modules that draw the lane say
 _STRINGS = "page_|lane_|count_|mark_|of_time|play_from|no_words|agent"
-_SHOWN = ("started_at", "duration_s", "voice")
+_SHOWN = ("started_at", "duration_s")
 
 
 def talk_page(
@@ -51,8 +51,8 @@ def talk_page(
     who = titles.get(role) or (role or described["engine"]).replace("-", " ")
     title = escape(strings(language)["page"]["page_title"].format(who=who))
     voices = {each.name: told(each.title, language) for each in (*EMBEDDED, *SPANISH)}
-    shown = {name: described[name] for name in _SHOWN} | {"lane": lane}
-    shown["voice"] = voices.get(shown["voice"], shown["voice"])
+    voice = voices.get(described["voice"], described["voice"])
+    shown = {name: described[name] for name in _SHOWN} | {"voice": voice, "lane": lane}
     # as JSON in which no tag can begin or end
     talk = json.dumps(shown).replace("<", "\\u003c")
     placed = {
