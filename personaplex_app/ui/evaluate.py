@@ -39,9 +39,11 @@ SHOW_STATE = """() => requestAnimationFrame(() => {
 })"""
 # whoever speaks to the page says what is written on it, and Gradio's name for the place of a file is another
 NAME_BY_TEXT = """() => {
-  const others = document.querySelector("#evaluate-others");
-  const rename = () => others.querySelector(".upload-container")?.removeAttribute("aria-label");
-  new MutationObserver(rename).observe(others, { childList: true, subtree: true });
+  const tab = document.querySelector("#tab-evaluate");
+  if (tab.dataset.named) return;
+  tab.dataset.named = "yes";
+  const rename = () => tab.querySelector(".upload-container")?.removeAttribute("aria-label");
+  new MutationObserver(rename).observe(tab, { childList: true, subtree: true });
   rename();
 }"""
 FILE_TITLES = {
@@ -70,7 +72,7 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
         handlers.score, [others.task, others.archive], others.scores, api_name="score", **quiet
     )
     run.state.change(None, None, None, js=SHOW_STATE, api_visibility="private")
-    page.load(None, None, None, js=NAME_BY_TEXT, api_visibility="private")
+    tab.select(None, None, None, js=NAME_BY_TEXT, api_visibility="private")
     page.load(lambda: gr.update(choices=voice_choices(app_state)), None, run.voices, **private)
     return tab
 
