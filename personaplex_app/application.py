@@ -131,7 +131,7 @@ class Application:
             *gateway_routes(state),
             *status_routes(state),
             *metrics_routes(state),
-            *session_routes(state.library, talk_page),
+            *session_routes(state.library, partial(talk_page, state.personas)),
             *clone_routes(state),
             *render_routes(state.renderings),
             *evaluation_routes(self._evaluations),

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
+
+from personaplex_app.evaluation.blind_test.ranking import Vote, rank
 
 from .support.app_process import AppProcess
+from .support.axe import assert_accessible
 from .support.browser import open_page, screenshot, until_drawn, until_true, visitor
-from .support.page_checks import CONTRASTS, NAMELESS, assert_fits
+from .support.page_checks import assert_fits
 from .support.speech import speak
 
 pytestmark = pytest.mark.browser
@@ -24,18 +27,16 @@ TARGETS = """() => [...document.querySelectorAll(
   .filter(([, height]) => height < 44)"""
 
 
-def look(page: Page, name: str) -> None:
+def look(page: Page, name: str, axe: bool = True) -> None:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         until_drawn(page)
         assert_fits(page)
         assert not page.evaluate(TARGETS)
         screenshot(page, f"compare-{name}-{width}", full_page=True)
-    assert not page.evaluate(NAMELESS)
-    found = page.evaluate(CONTRASTS)
-    assert len(found) > 5
-    assert not [each for each in found if each["ratio"] < each["least"]]
     page.set_viewport_size({"width": 1280, "height": 900})
+    if axe:
+        assert_accessible(page, name)
 
 
 def hear_both(page: Page) -> None:
@@ -53,6 +54,24 @@ def hear_both(page: Page) -> None:
     expect(vote).to_be_enabled()
 
 
+def seen_by_ten_votes(page: Page) -> None:
+    """Have the page take its next vote for the tenth, and the board for what ten votes make of it: to hear
+    ten pairs takes minutes.
+    """
+
+    def as_tenth(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "done": 10})
+
+    votes = [Vote("x", "a", "b", choice) for choice in ("left", "left", "right", "tie", "left")] * 2
+    ranks = rank(votes).standings
+    shown = [{"score": each.rounded[0], "margin": each.rounded[1]} for each in ranks if each.rounded]
+    standings = [{"rank": n + 1, "rounded": each, "preliminary": True} for n, each in enumerate(shown)]
+    page.route("**/vote", as_tenth)
+    told = {"votes": 10, "listeners": 1, "standings": standings}
+    page.route("**/board", lambda route: route.fulfill(json=told))
+
+
 def expect_pair(page: Page, number: int) -> None:
     expect(page.locator(".blind-count")).to_have_text(f"Pair {number}")
     until_true(page, "() => document.querySelector('.player-time').textContent.includes('/')")
@@ -68,9 +87,9 @@ def test_compare_from_a_recording_to_results_over_a_reload(
         expect(page.locator("#compare-render")).to_be_enabled()
         page.select_option("#compare-by", "persona")
         expect(page.locator('[data-part="count"]')).to_have_text("2 answers")
-        look(page, "personas")
+        look(page, "personas", axe=False)
         page.select_option("#compare-by", "voice")
-        look(page, "choose")
+        look(page, "choose", axe=False)  # test_page_access.py looks at it
         page.locator('input[name="scenario"]:checked').uncheck()
         expect(page.locator('[data-part="count"]')).to_contain_text("at least one thing to say")
         page.locator('.compare [data-part="file"]').set_input_files(tmp_path / "hello.wav")
@@ -117,7 +136,16 @@ def test_compare_from_a_recording_to_results_over_a_reload(
         for number in (2, 3, 4):
             expect_pair(page, number)
             hear_both(page)
+            if number == 4:
+                seen_by_ten_votes(page)
             page.keyboard.press("=")
+        expect_pair(page, 11)
+        expect(page.locator(".blind-board svg")).to_have_attribute(
+            "aria-label", re.compile(r"Scores: Place 1 1\d00 ± \d+, Place 2")
+        )
+        look(page, "board")
+        page.reload()
+        page.click("#tab-compare-button")
         expect_pair(page, 5)  # past what was planned at first, and so on until one stops
         page.click("#blind-stop")
         expect(page.locator(".compare-results h1")).to_have_text("What the votes say")
@@ -128,7 +156,7 @@ def test_compare_from_a_recording_to_results_over_a_reload(
         expect(page.locator(".compare-results")).to_contain_text("timing 1")
         expect(page.locator(".compare-results")).to_contain_text("Scores are shown from 10 votes on")
         expect(page.locator(".compare-results")).to_contain_text("Some pairs were hidden checks")
-        assert not re.search(r"1[0-9]{3} ±", page.locator(".compare-results").inner_text())
+        assert not re.search(r"1[0-9]{3}\s±", page.locator(".compare-results").inner_text())
         look(page, "results")
         with page.expect_download() as download:
             page.click('[data-export="csv"]')
@@ -155,4 +183,4 @@ def test_compare_from_a_recording_to_results_over_a_reload(
     with visitor(browser, color_scheme="dark") as page:
         page.goto(f"{app.url}/?compare={test}")
         expect_pair(page, 1)  # a link opens on it, without a press
-        look(page, "pair-dark")
+        look(page, "pair-dark", axe=False)

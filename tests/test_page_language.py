@@ -104,6 +104,8 @@ def test_sentences_of_the_server_that_a_visitor_reads_are_in_the_files():
     said += [voice.description for voice in voices] + [family.title for family in FAMILIES]
     said += [voice.title for voice in (*EMBEDDED, released_voice(NAMES[0]))]
     said += [persona.family for persona in load_personas(None, True)]
+    for persona in load_personas():
+        said += [persona.title, persona.purpose]
     patterns = [
         re.compile("(.+)".join(map(re.escape, re.split(r"\{\w+\}", text))), re.S)
         for text in strings("en")["server"].values()

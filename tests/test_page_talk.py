@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from personaplex_app.units import SAMPLE_RATE_HZ
 
 from .support.app_process import AppProcess, app_process
+from .support.axe import assert_accessible
 from .support.browser import (
     INSECURE_HOST,
     expect_state,
@@ -126,6 +127,7 @@ def test_talk_spoken_comes_back_and_is_taken_home(app: AppProcess, browser: Brow
         lane.press("End")
         until_true(page, "() => document.querySelector('audio').currentTime > 1")
         assert page.evaluate("() => document.querySelector('canvas').width") > 100
+        assert_accessible(page, "shared")
 
 
 def test_start_pressed_before_the_page_can_obey_starts(app: AppProcess, browser: Browser) -> None:

@@ -8,6 +8,8 @@ import io
 import json
 import re
 import threading
+from dataclasses import replace
+from functools import partial
 
 import httpx
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 import soundfile
 
 from personaplex_app.engine.contract import Step
+from personaplex_app.personas import load_personas
 from personaplex_app.protocol_events import Utterance
 from personaplex_app.server.routes.session import MAX_BODY_BYTES, session_routes
 from personaplex_app.sessions.library import Library
@@ -26,6 +29,7 @@ from .test_library import ME, META, MY_KEY, QUIET, TOLD, YOU, YOUR_KEY, step, ta
 
 pytestmark = pytest.mark.unit
 
+PAGE = partial(talk_page, load_personas(None, True))
 MINE, YOURS = {"X-Owner-Key": MY_KEY}, {"X-Owner-Key": YOUR_KEY}
 
 
@@ -56,7 +60,7 @@ def library(tmp_path):
 
 @pytest.fixture
 async def client(library):
-    transport = httpx.ASGITransport(served(session_routes(OffTheLoop(library), talk_page)))
+    transport = httpx.ASGITransport(served(session_routes(OffTheLoop(library), PAGE)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
 
@@ -170,6 +174,22 @@ async def test_sessions_page_export_of_a_talk_without_sound_has_its_words(client
     assert int(answer.headers["content-length"]) == len(answer.content)
 
 
+async def test_sessions_page_export_is_in_the_language_of_the_page_that_asks(client, library):
+    tutor, old = (replace(META, persona=name) for name in ("language-tutor", "gone-role"))
+    for meta, query, accepted, language, title in (
+        (tutor, "?language=es", "nl", "es", "Una conversación: Profesora de idiomas"),
+        (tutor, "?language=en", "nl", "en", "A talk: Language tutor"),
+        (tutor, "", "nl", "nl", "Een gesprek: Taaldocent"),
+        (old, "?language=tlh", "", "en", "A talk: gone role"),
+    ):
+        log = library.begin(ME, False, meta)
+        log.finish("stopped")
+        headers = {**MINE, "Accept-Language": accepted}
+        page = (await client.get(f"/api/sessions/{log.id}/export.html{query}", headers=headers)).text
+        assert f'<html lang="{language}">' in page
+        assert re.search("<h1>(.*)</h1>", page)[1] == title
+
+
 async def test_sessions_unknown_export_names_those_there_are(client, library):
     answer = await client.get(f"/api/sessions/{talk(library).id}/export.mp3", headers=MINE)
     assert "wav, flac, html, txt, srt, json" in refused(answer, 404, "not_found")
@@ -231,7 +251,7 @@ async def test_sessions_keep_moves_the_talk_to_stay(client, library):
 
 async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
     library = Library(None, temporary_root=tmp_path)
-    transport = httpx.ASGITransport(served(session_routes(library, talk_page)))
+    transport = httpx.ASGITransport(served(session_routes(library, PAGE)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         assert "not kept here" in (await client.get("/api/sessions", headers=MINE)).json()["keep_problem"]
         refused(await client.post(f"/api/sessions/{talk(library).id}/keep", headers=MINE), 503, "storage")
@@ -240,7 +260,7 @@ async def test_sessions_keep_where_nothing_can_be_kept_says_why(tmp_path):
 
 async def test_sessions_keep_where_the_folder_is_full_says_so(tmp_path):
     library = Library(tmp_path / "kept", max_kept_bytes=100_000, temporary_root=tmp_path)
-    transport = httpx.ASGITransport(served(session_routes(library, talk_page)))
+    transport = httpx.ASGITransport(served(session_routes(library, PAGE)))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         log = talk(library, steps=[QUIET] * 20)
         refused(await client.post(f"/api/sessions/{log.id}/keep", headers=MINE), 507, "storage_full")

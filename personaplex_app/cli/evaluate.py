@@ -15,65 +15,81 @@ from .arguments import add_sampling, add_some_settings, at_least
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     """Add the four commands and their flags."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    score = commands.add_parser("score", help="Full-Duplex-Bench scores of a folder of any system's outputs")
-    score.add_argument("root", type=Path, metavar="ROOT", help="folder with one folder for each sample")
-    score.add_argument("--task", required=True, choices=TASK_NAMES, help="the benchmark's task")
-    score.add_argument(
+    _add_score(
+        commands.add_parser("score", help="Full-Duplex-Bench scores of a folder of any system's outputs")
+    )
+    _add_run(
+        commands.add_parser(
+            "run", help="play the app's scenarios to an engine, measure its answers, and write a report"
+        )
+    )
+    _add_report(commands.add_parser("report", help="write the report of a folder of evaluate run again"))
+    _add_replies(
+        commands.add_parser("replies", help="hold visitors' talks in twelve roles and judge each reply")
+    )
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("root", type=Path, metavar="ROOT", help="folder with one folder for each sample")
+    parser.add_argument("--task", required=True, choices=TASK_NAMES, help="the benchmark's task")
+    parser.add_argument(
         "--gt",
         type=Path,
         metavar="FILE",
         help="JSON file of the human backchannel distribution: one list, or one for each sample's ID",
     )
-    score.add_argument("--json", action="store_true", help="print one JSON object")
-    score.set_defaults(run=_score)
-    run = commands.add_parser(
-        "run", help="play the app's scenarios to an engine, measure its answers, and write a report"
-    )
-    run.add_argument(
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=_score)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--out",
         required=True,
         type=Path,
         metavar="DIR",
         help="folder for the conversations and the report; the same command continues a stopped run",
     )
-    run.add_argument(
+    parser.add_argument(
         "--scenarios",
         nargs="+",
         default=[],
         metavar="NAME",
         help="names or kinds of scenarios; default all",
     )
-    run.add_argument(
+    parser.add_argument(
         "--voices",
         nargs="+",
         default=[],
         metavar="NAME",
         help="names of voices, or all; default the engine's first",
     )
-    run.add_argument(
+    parser.add_argument(
         "--seeds",
         type=at_least(1, int),
         default=1,
         metavar="N",
         help="conversations of each scenario and voice, each with its own seed; default 1",
     )
-    run.add_argument("--live", action="store_true", help="run in real time, to measure wall-clock latencies")
-    run.add_argument(
+    parser.add_argument(
+        "--live", action="store_true", help="run in real time, to measure wall-clock latencies"
+    )
+    parser.add_argument(
         "--parallel",
         type=at_least(1, int),
         default=0,
         metavar="N",
         help="conversations at once; default all slots, or one with --live",
     )
-    run.add_argument(
+    parser.add_argument(
         "--no-dnsmos",
         action="store_true",
         help="skip the estimate of sound quality, which takes longest",
     )
-    run.add_argument("--json", action="store_true", help="print the report as one JSON object")
-    add_sampling(run)
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    add_sampling(parser)
     add_some_settings(
-        run,
+        parser,
         "engine",
         "checkpoint",
         "device",
@@ -86,14 +102,13 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         "judge_url",
         "judge_model",
     )
-    run.set_defaults(run=_evaluate_run)
-    report = commands.add_parser("report", help="write the report of a folder of evaluate run again")
-    report.add_argument("out", type=Path, metavar="DIR", help="folder that evaluate run wrote")
-    report.add_argument("--json", action="store_true", help="print the report as one JSON object")
-    report.set_defaults(run=_evaluate_report)
-    _add_replies(
-        commands.add_parser("replies", help="hold visitors' talks in twelve roles and judge each reply")
-    )
+    parser.set_defaults(run=_evaluate_run)
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="DIR", help="folder that evaluate run wrote")
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    parser.set_defaults(run=_evaluate_report)
 
 
 def _add_replies(parser: argparse.ArgumentParser) -> None:

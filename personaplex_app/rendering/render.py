@@ -29,6 +29,8 @@ MAX_EVENTS = 20_000
 # an agent has ended when it was quieter than this for so long
 AUDIBLE = 0.01
 ENDED_S = 1.2
+# so long an answer may go on after its time: a slow voice is not cut
+MOST_MORE_S = 15.0
 
 
 @dataclass(frozen=True)

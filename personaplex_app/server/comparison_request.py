@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args
 
 from ..errors import BadInput, shorten
 from ..evaluation.blind_test.design import By
-from ..protocol import SAMPLING_LIMITS, parse_start
+from ..protocol import SAMPLING_LIMITS, ChatRequest, parse_start
 
 MAX_INPUTS = 6
 MAX_SEEDS = 5
@@ -40,18 +40,29 @@ class ComparisonRequest:
     values: tuple[str | float, ...] = ()
 
     @property
+    def variants(self) -> tuple[tuple[str, str | float], ...]:
+        """What is compared, each as its name, a number as text, and its value."""
+        values = self.voices if self.by == "voice" else self.values
+        return tuple((_name(value), value) for value in values)
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """What is compared: voices, personas, or numbers as text."""
-        return (
-            self.voices
-            if self.by == "voice"
-            else tuple(f"{value:g}" if self.samples else str(value) for value in self.values)
-        )
+        """The names of what is compared."""
+        return tuple(name for name, _ in self.variants)
 
     @property
     def samples(self) -> bool:
         """Whether a setting of the sampling differs."""
         return self.by in SAMPLING_LIMITS
+
+    def chat_request(self, value: str | float, persona: str, seed: int) -> ChatRequest:
+        """Return what a talk would be asked for with one of the values that are compared."""
+        own: dict[str, Any] = {"voice": self.voices[0], "persona": persona, "sampling": {"seed": seed}}
+        if self.samples:
+            own["sampling"][self.by] = value
+        else:
+            own[self.by] = value
+        return ChatRequest(engine=self.engine, **own)
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> ComparisonRequest:
@@ -103,7 +114,13 @@ def _values(data: dict[str, Any], by: str) -> tuple[str | float, ...]:
     numbers = given if isinstance(given, list) else []
     if not 1 <= len(numbers) <= MAX_SETTINGS:
         raise BadInput(f"values must be a list of 1 to {MAX_SETTINGS} numbers, the settings to compare.")
-    return tuple(dict.fromkeys(getattr(parse_start({by: _number(by, each)}), by) for each in numbers))
+    checked = [getattr(parse_start({by: _number(by, each)}), by) for each in numbers]
+    # two that are shown alike could not be told apart
+    return tuple({_name(each): each for each in checked}.values())
+
+
+def _name(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _number(by: str, value: Any) -> float:

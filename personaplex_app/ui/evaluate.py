@@ -19,14 +19,14 @@ from ..evaluation.fdb.score import Problem, score_folder
 from ..evaluation.fdb.table import problem_lines, render
 from ..evaluation.report import FILES, HTML
 from ..evaluation.run import RunPlan
-from ..evaluation.scenarios import KIND_TITLES, choose_scenarios, load_scenarios
+from ..evaluation.scenarios import choose_scenarios, load_scenarios
 from ..server.app_state import AppState
 from ..server.evaluations import Evaluations, EvaluationStatus
 from ..sessions.admission import Admission
 from .asker import asker_of
-from .static import read_static
+from .evaluate_form import MAX_SEEDS, what_is_held, what_is_scored
+from .form_parts import html, voice_choices
 
-MAX_SEEDS = 5
 MOST_WAITING = 8
 LONGEST_SCORING_S = 600.0
 """Who has waited so long to have something scored is overtaken by nobody."""
@@ -37,6 +37,15 @@ SHOW_STATE = """() => requestAnimationFrame(() => {
   if (state.dataset.shown !== block && state.textContent.trim()) state.scrollIntoView({ block });
   state.dataset.shown = state.textContent.trim() && block;
 })"""
+# whoever speaks to the page says what is written on it, and Gradio's name for the place of a file is another
+NAME_BY_TEXT = """() => {
+  const tab = document.querySelector("#tab-evaluate");
+  if (tab.dataset.named) return;
+  tab.dataset.named = "yes";
+  const rename = () => tab.querySelector(".upload-container")?.removeAttribute("aria-label");
+  new MutationObserver(rename).observe(tab, { childList: true, subtree: true });
+  rename();
+}"""
 FILE_TITLES = {
     "report.html": "Report",
     "report.json": "JSON",
@@ -49,84 +58,23 @@ def build_tab(app_state: AppState, evaluations: Evaluations, page: gr.Blocks) ->
     """Add the Evaluate tab to the Blocks being built."""
     handlers = _EvaluateTab(app_state, evaluations)
     with gr.Tab("[[tab_evaluate]]", elem_id="tab-evaluate", render_children=True) as tab:
-        gr.HTML(
-            html_template=read_static("evaluate/evaluate-head.html"), js_on_load=None, apply_default_css=False
-        )
-        with gr.Row(elem_id="evaluate-form", elem_classes=["gradio-ink", "gradio-form"], equal_height=False):
-            with gr.Column(min_width=300):
-                kinds = gr.CheckboxGroup(
-                    [(title, kind) for kind, title in KIND_TITLES.items()],
-                    value=["pause", "turn_end", "interruption"],
-                    label="Scenarios",
-                    elem_id="evaluate-kinds",
-                )
-            with gr.Column(min_width=300):
-                voices = gr.CheckboxGroup(
-                    _voices(app_state),
-                    value=[name for _, name in _voices(app_state)[:1]],
-                    label="Voices",
-                    elem_id="evaluate-voices",
-                )
-                seeds = gr.Slider(
-                    1,
-                    MAX_SEEDS,
-                    1,
-                    step=1,
-                    label="Repetitions",
-                    info="Each has another user's voice and other random choices.",
-                    elem_id="evaluate-seeds",
-                )
-                dnsmos = gr.Checkbox(
-                    False, label="Estimate the sound quality too (slow)", elem_id="evaluate-dnsmos"
-                )
-        with gr.Row(elem_id="evaluate-actions", elem_classes=["gradio-ink", "gradio-actions"]):
-            start = gr.Button("Evaluate", elem_id="evaluate-start", variant="primary")
-            stop = gr.Button("Cancel", elem_id="evaluate-cancel", visible=False)
-        state = gr.HTML("", elem_id="evaluate-state", apply_default_css=False)
-        with gr.Accordion(
-            "Score recordings that were made elsewhere",
-            open=False,
-            elem_id="evaluate-others",
-            elem_classes=["gradio-ink", "gradio-fold"],
-        ):
-            gr.HTML(
-                html_template=read_static("evaluate/evaluate-others.html"),
-                js_on_load=None,
-                apply_default_css=False,
-            )
-            with gr.Row():
-                task = gr.Dropdown(
-                    list(TASK_NAMES),
-                    value=TASK_NAMES[0],
-                    label="Task",
-                    elem_id="evaluate-task",
-                    filterable=False,
-                )
-                archive = gr.File(label="Outputs, as zip", file_types=[".zip"], elem_id="evaluate-zip")
-            score = gr.Button("Score", elem_id="evaluate-score")
-            scores = gr.HTML("", elem_id="evaluate-scores", apply_default_css=False)
-    quiet: dict[str, Any] = {"show_progress": "hidden"}
-    start.click(
-        handlers.evaluate,
-        [kinds, voices, seeds, dnsmos],
-        [state, start, stop],
-        api_name="evaluate",
-        concurrency_limit=None,
-        # one that was cancelled may be ending still when the next begins
-        trigger_mode="multiple",
-        **quiet,
+        html("evaluate/evaluate-head.html")
+        run = what_is_held(app_state)
+        others = what_is_scored()
+    quiet: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None}
+    private: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    shown = [run.state, run.start, run.stop]
+    # one that was cancelled may be ending still when the next begins
+    inputs = [run.kinds, run.voices, run.seeds, run.dnsmos]
+    run.start.click(handlers.evaluate, inputs, shown, api_name="evaluate", trigger_mode="multiple", **quiet)
+    run.stop.click(handlers.cancel, None, shown, concurrency_limit=None, **private)
+    others.start.click(
+        handlers.score, [others.task, others.archive], others.scores, api_name="score", **quiet
     )
-    stop.click(
-        handlers.cancel, None, [state, start, stop], api_visibility="private", concurrency_limit=None, **quiet
-    )
-    score.click(handlers.score, [task, archive], scores, api_name="score", concurrency_limit=None, **quiet)
-    state.change(None, None, None, js=SHOW_STATE, api_visibility="private")
-    page.load(lambda: gr.update(choices=_voices(app_state)), None, voices, api_visibility="private", **quiet)
+    run.state.change(None, None, None, js=SHOW_STATE, api_visibility="private")
+    tab.select(None, None, None, js=NAME_BY_TEXT, api_visibility="private")
+    page.load(lambda: gr.update(choices=voice_choices(app_state)), None, run.voices, **private)
     return tab
-
-
-def _voices(app_state: AppState) -> list[tuple[str, str]]:
-    return [(voice.title, voice.name) for voice in app_state.supervisor.engine.voices]
 
 
 class _EvaluateTab:

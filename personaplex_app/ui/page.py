@@ -23,7 +23,9 @@ STYLES = (
 # uploads are checked every minute and deleted after 14, so that none is older than 15
 UPLOADS_CHECKED_AND_KEPT_S = (60, 840)
 MOST_QUEUED = 32
-QUEUE_POLL_S = 0.05
+QUEUE_POLL_S = 0.1
+# nothing here uses Gradio's progress bars
+PROGRESS_POLL_S = 1.0
 MAX_FILE_SIZE = "48mb"
 # what Gradio remembers of a caller takes 0.1 MB, and each call by a program may be a new caller
 SESSIONS_REMEMBERED = 200
@@ -74,7 +76,7 @@ def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
     # Gradio looks a thousand times a second whether somebody pressed a button and a hundred times whether a
     # progress bar moved, also where nobody is: 7 % of a core; it has no setting for either
     queued._queue.sleep_when_free = QUEUE_POLL_S
-    queued._queue.progress_update_sleep_when_free = QUEUE_POLL_S
+    queued._queue.progress_update_sleep_when_free = PROGRESS_POLL_S
     return queued
 
 

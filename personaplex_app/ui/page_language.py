@@ -55,6 +55,12 @@ def _weight(text: str) -> float:
         return 0.0
 
 
+def told(text: str, language: str) -> str:
+    """Return what the server says in a language of the page, as it is where that has no such string."""
+    english = strings(ENGLISH)["server"]
+    return next((strings(language)["server"][key] for key in english if english[key] == text), text)
+
+
 def filled(html: str, language: str) -> str:
     """Return HTML, or JSON whose texts are HTML, with the language's strings in their places."""
     page = strings(language)["page"]
@@ -64,14 +70,14 @@ def filled(html: str, language: str) -> str:
 
 @cache
 def strings_element(language: str, only: str = "") -> str:
-    """Return the element that the page's modules read their strings from; of the page's own strings those
-    whose keys match the pattern `only`.
+    """Return the element that the page's modules read their strings from; with a pattern `only` of the page's
+    own strings alone, those whose keys match it.
     """
     here, english = strings(language), strings(ENGLISH)
     # what the server says is English already
     server = [[english["server"][key], text] for key, text in here["server"].items()]
     page = {key: text for key, text in here["page"].items() if re.match(only, key)}
-    told: dict[str, Any] = {"page": page, "server": server if language != ENGLISH else []}
+    told: dict[str, Any] = {"page": page, "server": server if language != ENGLISH and not only else []}
     # as JSON in which no tag can begin or end
     text = json.dumps(told, ensure_ascii=False).replace("<", "\\u003c")
     return f'<script type="application/json" id="strings">{text}</script>'

@@ -37,6 +37,7 @@ from ..speech.speech_finder import NO_SPEECH
 from ..speech.synthesiser import Synthesiser
 from ..units import SAMPLE_RATE_HZ
 from .asker import asker_of
+from .form_parts import form, html, voice_choices
 from .respond_form import (
     MAX_ROOM_S,
     SAMPLING_TITLES,
@@ -45,8 +46,6 @@ from .respond_form import (
     RoleFields,
     SaidFields,
     buttons,
-    html,
-    voice_choices,
     what_is_said,
     who_answers,
 )
@@ -72,7 +71,7 @@ def build_tab(app_state: AppState, page: gr.Blocks) -> gr.Tab:
     handlers = _RespondTab(app_state)
     with gr.Tab("[[tab_respond]]", elem_id="tab-respond", render_children=True) as tab:
         html("respond/respond-head.html")
-        with gr.Row(elem_id="respond-form", elem_classes=["gradio-ink", "gradio-form"], equal_height=False):
+        with form("respond-form"):
             with gr.Column(min_width=300):
                 said = what_is_said(handlers.examples)
             with gr.Column(min_width=300):
@@ -129,8 +128,8 @@ def _fill_when_chosen(handlers: _RespondTab, said: SaidFields, role: RoleFields,
             **_PRIVATE,
         )
     role.persona.input(handlers.choose, role.persona, [role.voice, role.prompt], **_PRIVATE)
-    form = [role.persona, role.voice, role.prompt]
-    page.load(handlers.offer, form, form, **_PRIVATE)
+    fields = [role.persona, role.voice, role.prompt]
+    page.load(handlers.offer, fields, fields, **_PRIVATE)
 
 
 class _RespondTab:
@@ -251,8 +250,9 @@ class _RespondTab:
             notes.append(NO_SPEECH)
         if greets:
             samples = np.concatenate([np.zeros(round(LEAD_S * SAMPLE_RATE_HZ), np.float32), samples])
-        asked = render.request(samples, config, room_s=min(max(float(room_s or 0), 0.0), MAX_ROOM_S))
-        return asked, notes
+        room_s = min(max(float(room_s or 0), 0.0), MAX_ROOM_S)
+        more_s = render.MOST_MORE_S if room_s else 0.0
+        return render.request(samples, config, room_s=room_s, more_s=more_s), notes
 
     async def again(
         self, _: Any, event: gr.EventData, request: gr.Request | None = None
@@ -280,7 +280,9 @@ class _RespondTab:
             )
             config = self._app_state.session_config(chat)
             again = replace(config, sampling=before.meta.sampling, greets=wanted.get("greets") is True)
-            return render.request(before.user, again), []
+            # one that ends in silence was given time to be answered in
+            more_s = 0.0 if before.user[-1] else render.MOST_MORE_S
+            return render.request(before.user, again, more_s=more_s), []
 
         async with aclosing(self._answer(self._app_state.supervisor, ask, request)) as answers:
             async for told in answers:

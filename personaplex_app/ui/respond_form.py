@@ -11,7 +11,7 @@ from ..evaluation.scenarios import LEAD_S, Scenario
 from ..protocol import SAMPLING_LIMITS
 from ..protocol_fields import MAX_PROMPT_CHARS
 from ..server.app_state import AppState
-from .static import read_static
+from .form_parts import actions, fold, html, voice_choices
 
 MAX_ROOM_S = 30
 USUAL_ROOM_S = 10
@@ -54,11 +54,6 @@ class Buttons:
     stop: gr.Button
 
 
-def html(name: str) -> None:
-    """Add an HTML file of `static/` that needs no script."""
-    gr.HTML(html_template=read_static(name), js_on_load=None, apply_default_css=False)
-
-
 def what_is_said(examples: list[Scenario]) -> SaidFields:
     """Add the fields of what the user says, with a button for each example."""
     clip = gr.Audio(
@@ -78,7 +73,7 @@ def what_is_said(examples: list[Scenario]) -> SaidFields:
         USUAL_ROOM_S,
         step=1,
         label="Silence to answer in, in seconds",
-        info="Comes after your recording; the agent answers in it.",
+        info="Comes after your recording. An answer that takes longer is heard to its end.",
         elem_id="respond-room",
     )
     greets = gr.Checkbox(
@@ -110,12 +105,7 @@ def who_answers(app_state: AppState) -> RoleFields:
         max_length=MAX_PROMPT_CHARS,
         elem_id="respond-prompt",
     )
-    with gr.Accordion(
-        "Advanced: chance in its answers",
-        open=False,
-        elem_id="respond-sampling",
-        elem_classes=["gradio-ink", "gradio-fold"],
-    ):
+    with fold("Advanced: chance in its answers", "respond-sampling"):
         html("respond/respond-sampling.html")
         with gr.Row():
             sampling = [_number(name) for name in SAMPLING_TITLES]
@@ -124,7 +114,7 @@ def who_answers(app_state: AppState) -> RoleFields:
 
 def buttons(app_state: AppState) -> Buttons:
     """Add the buttons below the form."""
-    with gr.Row(elem_id="respond-actions", elem_classes=["gradio-ink", "gradio-actions"]):
+    with actions("respond-actions"):
         return Buttons(
             gr.Button("Hear the answer", elem_id="respond-start", variant="primary"),
             gr.Button(
@@ -134,11 +124,6 @@ def buttons(app_state: AppState) -> Buttons:
             ),
             gr.Button("Cancel", elem_id="respond-cancel"),
         )
-
-
-def voice_choices(app_state: AppState) -> list[tuple[str, str]]:
-    """Return the engine's voices as titles with names."""
-    return [(voice.title, voice.name) for voice in app_state.supervisor.engine.voices]
 
 
 def _number(name: str) -> gr.Number:

@@ -43,3 +43,10 @@ def faults_of(page: Page, state: str) -> set[str]:
     page.evaluate(switch)
     page.set_viewport_size(before or {"width": 1280, "height": 900})
     return {f"{state}: {each}" for each in found}
+
+
+def assert_accessible(page: Page, state: str) -> None:
+    """Check a state that a longer test has come to; without the checker, what else it tests goes on."""
+    if AXE.exists():
+        load_axe(page)
+        assert not faults_of(page, state)

@@ -6,12 +6,13 @@ import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from .design import REASONS
-from .ranking import BOARD_VOTES, MIN_VOTES, Ranking, Standing
-from .round import SIDES, passed_checks, preferred
+from .ranking import BOARD_VOTES, MIN_VOTES, Standing
+from .round import SIDES, Round, passed_checks, preferred
 from .store import BlindTest
 
 COLUMNS = (
@@ -59,6 +60,7 @@ def results(test: BlindTest) -> dict[str, Any]:
     ranking = test.ranking()
     rounds = test.rounds()
     votes = [vote for each in rounds for vote in each.votes.values() if vote["check"] is None]
+    enough = _given(rounds) >= BOARD_VOTES
     checks = [passed_checks(each) for each in rounds]
     return {
         "test": test.design.id,
@@ -66,7 +68,11 @@ def results(test: BlindTest) -> dict[str, Any]:
         "by": test.design.by,
         "conditions": [asdict(condition) for condition in test.design.conditions],
         "standings": [
-            {**asdict(standing), "preliminary": standing.preliminary, "rounded": _rounded(standing, ranking)}
+            {
+                **asdict(standing),
+                "preliminary": standing.preliminary,
+                "rounded": _rounded(standing) if enough else None,
+            }
             for standing in ranking.standings
         ],
         "board_votes": BOARD_VOTES,
@@ -90,26 +96,32 @@ def results(test: BlindTest) -> dict[str, Any]:
 def board(test: BlindTest) -> dict[str, Any]:
     """Return the ranking so far without any names, for listeners who are still to vote blind."""
     ranking = test.ranking()
+    given = _given(test.rounds())
     standings = [
         {
             "rank": each.rank,
-            "rounded": _rounded(each, ranking),
+            "rounded": _rounded(each),
             "votes": each.votes,
             "preliminary": each.preliminary,
         }
         for each in ranking.standings
     ]
     return {
-        "votes": ranking.votes,
+        "votes": given,
         "listeners": ranking.listeners,
         "board_votes": BOARD_VOTES,
-        "standings": standings if ranking.votes >= BOARD_VOTES else [],
+        "standings": standings if given >= BOARD_VOTES else [],
     }
 
 
-def _rounded(standing: Standing, ranking: Ranking) -> dict[str, int] | None:
-    """Return a score and its margin as they may be shown; None while there are too few votes for any."""
-    found = standing.rounded if ranking.votes >= BOARD_VOTES else None
+def _given(rounds: Iterable[Round]) -> int:
+    """Return how many votes were given, hidden checks among them: a listener counts their own alike."""
+    return sum(len(each.votes) for each in rounds)
+
+
+def _rounded(standing: Standing) -> dict[str, int] | None:
+    """Return a score and its margin as they may be shown; None where they say nothing."""
+    found = standing.rounded
     return found and {"score": found[0], "margin": found[1]}
 
 

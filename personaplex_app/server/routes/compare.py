@@ -26,8 +26,11 @@ from ...evaluation.scenarios import KIND_TITLES
 from ...json_input import whole_number
 from ...protocol import SAMPLING_LIMITS
 from ...sessions.shares import Shares
+from ..comparison_answers import describe
+from ..comparison_inputs import MAX_RECORDING_S
 from ..comparison_request import MAX_INPUTS, MAX_SEEDS, MAX_SETTINGS, ComparisonRequest
-from ..comparisons import MAX_CELLS, MAX_RECORDING_S, ComparisonRun, Comparisons, recording_seconds
+from ..comparison_runs import MAX_CELLS, ComparisonRun
+from ..comparisons import Comparisons
 from ..connect_rate import ConnectRate
 from ..http import PRIVATE, errors_as_json, json_object, principal_of, private_json
 from ..uploads import MAX_UPLOADS, uploaded
@@ -79,7 +82,7 @@ class _RunApi:
     async def offer(self, request: Request) -> Response:
         scenarios = [
             {name: vars(each)[name] for name in ("name", "kind", "title", "persona")}
-            for each in self._comparisons.scenarios.values()
+            for each in self._comparisons.inputs.scenarios.values()
         ]
         limits = {
             "inputs": MAX_INPUTS,
@@ -110,14 +113,14 @@ class _RunApi:
         with self._uploads.place(caller):
             body = await uploaded(request, MAX_RECORDING_BYTES)
         made = await self._comparisons.heavy(
-            self._comparisons.add_recording, caller, body, request.query_params.get("title", "")
+            self._comparisons.inputs.add_recording, caller, body, request.query_params.get("title", "")
         )
-        about = {"id": made.id, "title": made.title, "duration_s": recording_seconds(made)}
+        about = {"id": made.id, "title": made.title, "duration_s": made.duration_s}
         return private_json({**about, "notes": made.notes}, 201)
 
     async def start(self, request: Request) -> Response:
         self._rate.admit(principal_of(request))
-        run = await self._comparisons.start(
+        run = await self._comparisons.runs.start(
             principal_of(request), ComparisonRequest.parse(await json_object(request, MAX_BODY_BYTES))
         )
         return private_json(run.as_json(), 201)
@@ -127,13 +130,11 @@ class _RunApi:
 
     async def cancel(self, request: Request) -> Response:
         run = self._run(request)
-        self._comparisons.cancel(run)
+        self._comparisons.runs.cancel(run)
         return private_json(run.as_json())
 
     async def cell(self, request: Request) -> Response:
-        return private_json(
-            await self._comparisons.heavy(lambda: self._comparisons.describe(self._cell(request)))
-        )
+        return private_json(await self._comparisons.heavy(lambda: describe(self._cell(request))))
 
     async def sound(self, request: Request) -> Response:
         channels = request.path_params["channels"]
@@ -144,18 +145,19 @@ class _RunApi:
     async def test(self, request: Request) -> Response:
         run = self._run(request)
         self._rate.admit(principal_of(request))
-        test = await self._comparisons.heavy(self._comparisons.make_test, run)
+        engine = self._comparisons.runs.supervisor(run).engine.name
+        test = await self._comparisons.heavy(self._comparisons.blind.make, run, engine)
         return private_json({"id": test.design.id}, 201)
 
     def _run(self, request: Request) -> ComparisonRun:
-        return self._comparisons.run(principal_of(request), request.path_params["id"])
+        return self._comparisons.runs.get(principal_of(request), request.path_params["id"])
 
     def _cell(self, request: Request) -> Matched:
         row = whole_number(request.path_params["row"], MAX_CELLS)
         column = whole_number(request.path_params["column"], MAX_CELLS)
         if row is None or column is None:
             raise NotFound("An answer is named by two whole numbers, its row and its column.")
-        return self._comparisons.cell(self._run(request), row, column)
+        return Matched.of(self._comparisons.answers.get(self._run(request).key(row, column)))
 
 
 class _TestApi:
@@ -198,7 +200,7 @@ class _TestApi:
     async def lanes(self, request: Request) -> Response:
         def work() -> dict[str, Any]:
             test, number, mine = self._current(request)
-            text, _ = self._comparisons.question(test, mine.trials[number].condition)
+            text, _ = self._comparisons.blind.question(test, mine.trials[number].condition)
             lanes = {side: self._clip(request, side).lane(words=False) for side in SIDES}
             return {**lanes, "question": text}
 
@@ -241,7 +243,7 @@ class _TestApi:
 
     async def _off_loop(self, request: Request, work: Any) -> Any:
         owner = _owner(request)
-        get = self._comparisons.tests.get
+        get = self._comparisons.blind.tests.get
         return await anyio.to_thread.run_sync(
             lambda: work(get(request.path_params["id"]), owner), limiter=self._disk
         )
@@ -249,16 +251,16 @@ class _TestApi:
     def _clip(self, request: Request, side: str) -> Matched:
         """Return the clip on one side of the trial that a token names."""
         test, number, mine = self._current(request)
-        return self._comparisons.audible(test, mine.trials[number].condition, mine.sides(number)[side])
+        return self._comparisons.blind.audible(test, mine.trials[number].condition, mine.sides(number)[side])
 
     def _question(self, request: Request) -> bytes:
         test, number, mine = self._current(request)
-        _, asked = self._comparisons.question(test, mine.trials[number].condition)
+        _, asked = self._comparisons.blind.question(test, mine.trials[number].condition)
         return sound_file(amplified(asked, gain_db(asked)))
 
     def _current(self, request: Request) -> tuple[BlindTest, int, Round]:
         """Return the test, and the trial that a token names, which must be the current one."""
-        test = self._comparisons.tests.get(request.path_params["id"])
+        test = self._comparisons.blind.tests.get(request.path_params["id"])
         mine = test.mine(_owner(request))
         number = mine.at if mine else None
         if mine is None or number is None or mine.token(number) != request.path_params["token"]:

@@ -17,6 +17,7 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Scope
 
 from ...errors import NoRecording, NotFound, TalkRunning, shorten
 from ...principal import Principal
@@ -40,8 +41,8 @@ TEXTS: dict[str, tuple[Callable[[TalkRecord], str], str]] = {
 KINDS = ("wav", "flac", "html", *TEXTS)
 
 T = TypeVar("T")
-# of a talk's description, its lane and its sound as FLAC: how many bytes the page has, and the bytes
-MakePage = Callable[[dict[str, Any], dict[str, Any], BinaryIO | None], tuple[int, Iterator[bytes]]]
+# of a request, a talk's description, its lane and its sound as FLAC: how many bytes the page has, and they
+MakePage = Callable[[Scope, dict[str, Any], dict[str, Any], BinaryIO | None], tuple[int, Iterator[bytes]]]
 
 
 def session_routes(library: Library, make_page: MakePage) -> list[Route]:
@@ -78,7 +79,7 @@ class _SessionApi:
         kind = request.path_params["kind"]
         if kind not in KINDS:
             raise NotFound(f"There is no export {shorten(kind)}; choose {', '.join(KINDS)}.")
-        return await in_thread(self._workers, self._export, *principal_and_id(request, "talk_id"), kind)
+        return await in_thread(self._workers, self._export, request, kind)
 
     async def keep(self, request: Request) -> Response:
         kept = await in_thread(self._workers, self._library.keep, *principal_and_id(request, "talk_id"))
@@ -114,14 +115,15 @@ class _SessionApi:
         except (NoRecording, TalkRunning):
             return nullcontext()
 
-    def _page(self, caller: Principal, talk: TalkRecord) -> tuple[int, Iterator[bytes]]:
-        with self._sound(caller, talk.id) as wav:
+    def _page(self, request: Request, talk: TalkRecord) -> tuple[int, Iterator[bytes]]:
+        with self._sound(principal_of(request), talk.id) as wav:
             lane = export.lane(talk, wav)
             if wav:
                 wav.seek(0)
-            return self._make_page(export.describe(talk), lane, _flac_of(wav) if wav else None)
+            return self._make_page(request.scope, export.describe(talk), lane, _flac_of(wav) if wav else None)
 
-    def _export(self, caller: Principal, talk_id: str, kind: str) -> Response:
+    def _export(self, request: Request, kind: str) -> Response:
+        caller, talk_id = principal_and_id(request, "talk_id")
         talk = self._library.get(caller, talk_id)
         name = export.file_name(talk.meta, talk.started_at_s, kind)
         headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{name}"'}
@@ -129,7 +131,7 @@ class _SessionApi:
             make, media_type = TEXTS[kind]
             return Response(make(talk), headers=headers, media_type=media_type)
         if kind == "html":
-            size, parts = self._page(caller, talk)
+            size, parts = self._page(request, talk)
             headers["Content-Length"] = str(size)
             return StreamingResponse(parts, headers=headers, media_type="text/html; charset=utf-8")
         file = self._library.open_audio(caller, talk_id)

@@ -22,7 +22,7 @@ export class Answers {
    * @param {object} on
    * @param {() => void} on.back
    * @param {(asked: object) => void} on.again ask anew, for this or something else
-   * @param {(testId: string) => void} on.blind a blind test has begun
+   * @param {(testId: string) => Promise<void>} on.blind a blind test has begun
    * @param {(text: string) => void} on.tell
    * @param {(token: string) => void} on.lease a GPU must be asked for with this token
    */
@@ -219,7 +219,7 @@ export class Answers {
         name: `the answer of ${this.title(this.run.by, cell.voice)}`,
       });
       const words = found.text
-        ? h("p", { class: "compare-said" }, found.text)
+        ? h("p", { class: "compare-said", tabindex: "0" }, found.text)
         : hint("No words are known of it.");
       cell.body.replaceChildren(cell.clip.element, facts(found), words);
       cell.clip.set(found.lane);
@@ -252,13 +252,15 @@ export class Answers {
 
   async beginBlind() {
     this.blindButton.disabled = true;
+    say(this.text, "Getting the pairs ready…");
     try {
       const { id } = await api.makeTest(this.id);
-      this.on.blind(id);
+      await this.on.blind(id);
     } catch (error) {
       this.on.tell(error.message);
     } finally {
       this.blindButton.disabled = false;
+      say(this.text, progressText(this.run));
     }
   }
 }

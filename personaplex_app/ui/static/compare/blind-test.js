@@ -24,10 +24,10 @@ const REASONS = {
   artefacts: "fewer artefacts",
 };
 
-const STORED =
-  "It goes on for as long as you like, and you can stop any time. Your votes are stored under a number that is not " +
-  "your name.";
 const BOARD_VOTES = 10;
+const STORED =
+  "It goes on for as long as you like, and you can stop any time; a board shows what the votes say from " +
+  `${BOARD_VOTES} on. Yours are stored under a number that is not your name.`;
 const HEARD_TOLERANCE_S = 0.01;
 
 export class BlindTest {
@@ -60,12 +60,12 @@ export class BlindTest {
     this.id = id;
     let state = await api.test(id);
     if (state.phase === "new") state = await api.begin(id);
-    await this.update(state);
+    this.update(state);
     return state;
   }
 
   /** Show where this listener is, as `compare-api.test` tells it. */
-  async update(state) {
+  update(state) {
     const same =
       this.state?.trial?.token === state.trial?.token &&
       this.state?.test === state.test &&
@@ -75,11 +75,11 @@ export class BlindTest {
     for (const side of SIDES) this.clips[side]?.destroy();
     this.question?.destroy();
     this.clips = {};
-    if (state.phase === "voting") await this.showTrial();
+    if (state.phase === "voting") this.showTrial();
     else if (state.phase === "done") this.showDone();
   }
 
-  async showTrial() {
+  showTrial() {
     const { trial } = this.state;
     const { token } = trial;
     for (const side of SIDES) {
@@ -96,7 +96,7 @@ export class BlindTest {
     this.board = h("section", { class: "blind-board", "aria-label": "The board so far" });
     this.element.replaceChildren(
       this.trialHead(),
-      h("p", { class: "hint" }, `Two answers to the same question: ${trial.title}${role}.`),
+      h("p", { class: "hint" }, `Two answers to the same question${role}.`),
       this.question.element,
       h("div", { class: "blind-sides" }, this.side("left"), this.side("right")),
       this.unlocking,
@@ -114,6 +114,11 @@ export class BlindTest {
       this.board,
     );
     this.unlock();
+    this.fillTrial(token);
+  }
+
+  /** Draw what is to be heard, which takes longer than to show the pair, and the board. */
+  async fillTrial(token) {
     try {
       const lanes = await api.lanes(this.id, token);
       if (this.state.trial?.token !== token) return;
@@ -230,7 +235,7 @@ export class BlindTest {
     this.busy = true;
     this.on.tell("");
     try {
-      await this.update(await work());
+      this.update(await work());
     } catch (error) {
       this.on.tell(error.message);
       if (error.status === 400) await this.catchUp();
@@ -243,7 +248,7 @@ export class BlindTest {
   /** Whatever went wrong, the server knows where this listener is. */
   async catchUp() {
     try {
-      await this.update(await api.test(this.id));
+      this.update(await api.test(this.id));
     } catch {
       // what went wrong first has been told
     }

@@ -115,8 +115,7 @@ export class Choice {
     const options = (role ? personas : []).map(({ name, title }) => h("option", { value: name }, title));
     this.persona.replaceChildren(h("option", { value: "" }, own), ...options);
     this.persona.disabled = !role;
-    const card = ({ name, title, description }, place) =>
-      this.card("persona", name, title, description ?? "", place < 2);
+    const card = ({ name, title, purpose }, place) => this.card("persona", name, title, purpose, place < 2);
     part(this.root, "personas").replaceChildren(...personas.map(card));
   }
 
@@ -211,7 +210,7 @@ export class Choice {
     if (by === "persona" && !values.length) return "Choose at least one persona.";
     const { least, most } = this.settings[by] ?? {};
     const wrong = by in this.settings && values.some((each) => !(each >= least && each <= most));
-    if (wrong || values?.length === 0) return `Give numbers from ${least} to ${most}, parted by commas.`;
+    if (wrong || values?.length === 0) return `Give numbers from ${least} to ${most}, separated by commas.`;
     const isSeed = (each) => Number.isInteger(each) && each >= 0;
     if (!seeds.length || seeds.length > limits.seeds || !seeds.every(isSeed)) {
       return `Give one to ${limits.seeds} seeds: whole numbers from 0 up.`;

@@ -4,6 +4,7 @@
 import { button, h, saveAs } from "../shared/dom.js";
 import * as api from "./compare-api.js";
 import { scorePlot } from "./score-plot.js";
+import { SETTINGS } from "./settings.js";
 
 const REFRESH_MS = 5000;
 const CHOICE = { tie: "just as good", both_bad: "both bad" };
@@ -59,11 +60,15 @@ export class Results {
     if (id !== this.id || (known === this.known && this.element.childElementCount)) return;
     Object.assign(this, { known, by: found.by });
     const scored = found.standings.some((each) => each.rounded);
-    const scroll = (child) => h("div", { class: "results-scroll" }, child);
+    // what is wider than the screen is reached by keys too
+    const scroll = (child) => {
+      const label = child.caption.textContent;
+      return h("div", { class: "results-scroll", role: "region", tabindex: "0", "aria-label": label }, child);
+    };
     this.element.replaceChildren(
       h("h1", {}, "What the votes say"),
       lead(found),
-      ...preliminary(found),
+      ...preliminary(found, scored),
       ...(scored
         ? [
             h(
@@ -146,22 +151,23 @@ function lead({ votes, listeners, engine }) {
 }
 
 /** What is missing before the results mean much. */
-function preliminary({ preliminary: early, min_votes, board_votes, votes, listeners }) {
+function preliminary({ preliminary: early, min_votes, board_votes, listeners }, scored) {
   if (!early) return [];
   const second = listeners < 2 ? ", of more than one listener" : "";
-  const none = votes < board_votes ? ` Scores are shown from ${board_votes} votes on.` : "";
+  const none = scored ? "" : ` Scores are shown from ${board_votes} votes on.`;
   const text = `Preliminary: each needs ${min_votes} votes before its place means much${second}.${none}`;
   return [h("p", { class: "notice" }, text)];
 }
 
 /** The ranking; `title` names a voice. */
 function table({ standings, reasons, by }, title) {
-  const head = ["Place", NAMED[by] ?? by, "Score", "Votes", "Won", "Lost", "Tied", "Preferred for"];
+  const head = ["Place", NAMED[by] ?? SETTINGS[by], "Score", "Votes", "Won", "Lost", "Tied", "Preferred for"];
   const rows = standings.map((each) => {
     const { voice, rank, rounded, votes, wins, losses, ties } = each;
-    const early = each.preliminary ? " (preliminary)" : "";
+    // where all are, the notice above says so
+    const early = each.preliminary && !standings.every((one) => one.preliminary) ? " (preliminary)" : "";
     const place = votes ? `${rank}${early}` : "–";
-    const score = rounded ? `${rounded.score} ± ${rounded.margin}` : "–";
+    const score = rounded ? `${rounded.score}\u00a0±\u00a0${rounded.margin}` : "–";
     const liked = likedFor(reasons[voice]);
     return [place, title(voice), score, votes, wins, losses, ties, liked];
   });
@@ -201,7 +207,7 @@ function matrix({ standings, wins }, title) {
 
 /** A table; `named` is the column whose cells name their row. */
 function grid(head, rows, caption, named) {
-  const headCell = (text) => h("th", { scope: "col" }, text);
+  const headCell = (text) => (text ? h("th", { scope: "col" }, text) : h("td"));
   const cell = (value, column) =>
     column === named ? h("th", { scope: "row" }, String(value)) : h("td", {}, String(value));
   const body = rows.map((row) => h("tr", {}, row.map(cell)));
@@ -237,15 +243,18 @@ function sideBias({ left, right, p_value }) {
 /** One's own votes, with the voices' names. */
 function round({ trials }, title) {
   const checked = ({ check, of }) => {
-    if (check === "repeat") return `check: pair ${of + 1} again`;
-    return check === "identical" ? "check: the same twice" : "";
+    if (check === "repeat") return `pair ${of + 1} again`;
+    return check === "identical" ? "the same twice" : "";
   };
   const rows = trials.map((each, k) => {
     const preferred = each.preferred ? title(each.preferred) : CHOICE[each.choice];
     return [k + 1, each.title, title(each.left), title(each.right), preferred, checked(each)];
   });
-  const head = ["Pair", "What was said", "A", "B", "You preferred", ""];
-  return grid(head, rows, "Your votes with the names", 0);
+  const head = ["Pair", "What was said", "A", "B", "You preferred", "Hidden check"];
+  // of one question alone there is nothing to tell apart
+  const several = new Set(trials.map(({ title: said }) => said)).size > 1;
+  const shown = (row) => row.filter((_, column) => several || column !== 1);
+  return grid(shown(head), rows.map(shown), "Your votes with the names", 0);
 }
 
 function checksPassed({ checks }) {

@@ -46,9 +46,13 @@ export function watchPicker(selector, formats, refuse) {
   listen("click", ({ target }) => target === input() && (target.accept = formats.join(",")));
   listen("change", (event) => event.target === input() && chosen(event));
   listen("drop", dropped);
-  // whoever speaks to the page says what is written on it, and Gradio's name for it is another
+  // whoever speaks to the page says what is written on it, and Gradio's names for these are others
   const picker = document.querySelector(selector);
-  const rename = () => picker.querySelector(".upload-container")?.removeAttribute("aria-label");
-  new MutationObserver(rename).observe(picker, { childList: true, subtree: true });
+  const rename = () => {
+    picker.querySelector(".upload-container")?.removeAttribute("aria-label");
+    const speed = picker.querySelector(".playback");
+    speed?.setAttribute("aria-label", `Playback speed ${speed.textContent.trim()}`);
+  };
+  new MutationObserver(rename).observe(picker, { childList: true, characterData: true, subtree: true });
   rename();
 }

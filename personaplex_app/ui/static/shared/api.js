@@ -1,6 +1,6 @@
 // The server's HTTP side as the page uses it: status, and this browser's own talks.
 
-import { t, told } from "./strings.js";
+import { LANGUAGE, t, told } from "./strings.js";
 
 const KEY_NAME = "personaplex.owner";
 const ANSWER_PATIENCE_MS = 8000;
@@ -69,7 +69,8 @@ export const status = () => json("/voice/status", patient());
 export const talks = async () => (await json("/api/sessions")).talks;
 export const talk = (id) => json(`/api/sessions/${id}`, patient());
 /** A talk as a file of the form wav, flac, txt, srt or json, as a Blob. */
-export const exported = async (id, form) => (await ask(`/api/sessions/${id}/export.${form}`)).blob();
+export const exported = async (id, form) =>
+  (await ask(`/api/sessions/${id}/export.${form}?language=${LANGUAGE}`)).blob();
 export const file = async (path) => (await ask(path)).blob();
 export const keep = (id) => ask(`/api/sessions/${id}/keep`, { method: "POST" });
 export const remove = (id) => ask(`/api/sessions/${id}`, { method: "DELETE" });

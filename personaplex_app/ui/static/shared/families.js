@@ -1,7 +1,8 @@
 // Personas and voices come in families; lists and galleries show them so.
 
 import { h } from "./dom.js";
-import { told } from "./strings.js";
+import { languageOf, told } from "./strings.js";
+import { roleSpeaks } from "./texts.js";
 
 /**
  * Group items by their `family`, both in the order in which they come: [[family, members], …].
@@ -35,9 +36,24 @@ export function familyCards(items, card) {
   });
 }
 
+/** What a card says of a persona or a voice: its title, what else there is to say, which language it speaks. */
+export function cardTexts({ title, language }, text) {
+  const lang = language && languageOf(title, language);
+  return [h("b", { lang }, told(title)), h("small", { lang }, told(text)), spoken(language)];
+}
+
+/** Which language a role speaks, where that is another than the page's. */
+export function spoken(language) {
+  const text = language && roleSpeaks(language);
+  return text && h("small", { class: "speaks" }, text);
+}
+
 /** The options of a select, in a group for each family. Items have a name, a title and a family. */
 export function familyOptions(items) {
-  const option = ({ name, title, language }) => h("option", { value: name, lang: language }, told(title));
+  const option = ({ name, title, language }) => {
+    const lang = language && languageOf(title, language);
+    return h("option", { value: name, lang }, told(title));
+  };
   return byFamily(items).map(([family, members]) =>
     h("optgroup", { label: told(family) }, members.map(option)),
   );

@@ -37,5 +37,5 @@ export function told(text) {
   return text;
 }
 
-/** The language that the page shows such a text of the server in. */
-export const languageOf = (text) => (told(text) === text ? "en" : LANGUAGE);
+/** The language that the page shows such a text of the server in, which is in `own`. */
+export const languageOf = (text, own = "en") => (told(text) === text ? own : LANGUAGE);

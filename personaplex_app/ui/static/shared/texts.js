@@ -1,7 +1,7 @@
 // What the page says in each state: a sentence, and a way on.
 
 import { about, isKnown } from "./dom.js";
-import { t, told } from "./strings.js";
+import { LANGUAGE, t, told } from "./strings.js";
 
 const HOW_TO_ALLOW = [
   [/iPhone|iPad/, "ios"],
@@ -50,6 +50,12 @@ export function queued({ ahead, wait_s }) {
   const key = ["queue_next", "queue_one"][ahead] ?? "queue_many";
   const wait = isKnown(wait_s) ? t("queue_wait", { about: about(wait_s) }) : "";
   return t(key, { n: ahead, wait });
+}
+
+/** Which language a role speaks, by its code; "" where that is the page's own. */
+export function roleSpeaks(code) {
+  if (code === LANGUAGE) return "";
+  return t("role_speaks", { language: new Intl.DisplayNames([LANGUAGE], { type: "language" }).of(code) });
 }
 
 /** Which language an engine is bound to. */

@@ -3,8 +3,8 @@
 import { VoiceClones } from "../clone/voice-clones.js";
 import * as api from "../shared/api.js";
 import { h, part, say, show } from "../shared/dom.js";
-import { familyCards, familyOptions } from "../shared/families.js";
-import { LANGUAGE, asNumber, t, told } from "../shared/strings.js";
+import { cardTexts, familyCards, familyOptions, spoken } from "../shared/families.js";
+import { LANGUAGE, asNumber, languageOf, t, told } from "../shared/strings.js";
 import { languageText } from "../shared/texts.js";
 import { pictureOf } from "./persona-pictures.js";
 import { RoleLink } from "./role-link.js";
@@ -71,7 +71,7 @@ export class Setup {
 
   offerVoices(voices) {
     fillSelect(this.voice, voices, t("no_voice_yet"));
-    const describe = (voice) => told(voice.description);
+    const describe = (voice) => voice.description;
     this.gallery("voice", voices, describe, (name) => this.chooseVoice(name));
   }
 
@@ -128,12 +128,12 @@ export class Setup {
     const examples = persona?.examples ?? [];
     part(this.root, "example-list").replaceChildren(...examples.map((text) => h("li", {}, text)));
     if (persona) {
-      const { title, purpose, first_line } = persona;
-      const greets = this.greets && first_line && h("q", {}, first_line);
-      const who = h("p", {}, h("b", {}, title), h("span", {}, purpose), greets);
+      const { title, purpose, first_line, language } = persona;
+      const named = (tag, text) => h(tag, { lang: languageOf(text, language) }, told(text));
+      const greets = this.greets && first_line && h("q", { lang: language }, first_line);
+      const who = h("p", {}, named("b", title), named("span", purpose), spoken(language), greets);
       part(this.root, "character").replaceChildren(pictureOf(persona), who);
-      for (const name of ["character", "example-list"]) part(this.root, name).lang = persona.language;
-      this.prompt.lang = persona.language;
+      part(this.root, "example-list").lang = this.prompt.lang = language;
     }
     show(part(this.root, "examples"), examples.length > 0 && !this.edited());
   }
@@ -163,9 +163,9 @@ export class Setup {
       const onchange = () => choose(each.name);
       return h(
         "label",
-        { class: each.sample ? "card has-sample" : "card", lang: each.language },
+        { class: each.sample ? "card has-sample" : "card" },
         h("input", { type: "radio", name: `${kind}-choice`, value: each.name, onchange }),
-        h("span", { class: "card-body" }, h("b", {}, told(each.title)), h("small", {}, describe(each))),
+        h("span", { class: "card-body" }, cardTexts(each, describe(each))),
         kind === "persona" && pictureOf(each),
         each.sample && this.samples.buttonFor(each),
       );
