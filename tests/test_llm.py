@@ -12,7 +12,7 @@ import pytest
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.errors import SettingsError
 from personaplex_app.responder.chat_api import LlmSettings
-from personaplex_app.responder.figure_guard import NO_FIGURE
+from personaplex_app.responder.figure_guard import NO_FIGURE, ToldFigures
 from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder
 from personaplex_app.responder.rules import make_responder
 
@@ -633,6 +633,12 @@ def test_llm_says_no_figure_that_nobody_told(asked, says_, said):
         else:
             assert list(responder.reply(asked)) == said
         assert notices == []
+
+
+def test_llm_figure_may_be_said_as_an_amount_although_it_is_read_out_in_pairs():
+    figures_told = ToldFigures("Error 404 means that the page is gone. It costs $1,250.")
+    assert figures_told.allow("It means 404.", "error")
+    assert not figures_told.allow("It costs $250.", "error")
 
 
 def test_llm_figure_is_not_taken_from_what_was_talked_of_before():
