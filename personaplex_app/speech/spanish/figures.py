@@ -271,7 +271,7 @@ def _ranked(match: re.Match[str]) -> str:
 
 
 def _spelt(text: str) -> str:
-    parts = re.findall(r"\d+|[^\W\d_]", text)
+    parts: list[str] = re.findall(r"\d+|[^\W\d_]", text)
     return " ".join(_in_name(part) if part.isdigit() else _LETTERS.get(part.upper(), part) for part in parts)
 
 
