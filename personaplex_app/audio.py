@@ -6,7 +6,6 @@ Pure functions and small classes: no files, no threads, no event loop.
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ import soxr
 from .errors import BadAudio, shorten
 from .foreign_files import other_than_sound
 from .units import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from .wav_layout import WavLayout
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -50,8 +50,6 @@ Note = Callable[[str], None]
 """Called with a sentence on what was done to a recording so that it could be used."""
 
 _BLOCK_FRAMES = 1 << 16
-# a wav has a handful; more of them are there to cost time
-_MOST_CHUNKS = 1_000
 _MOST_ZEROS = 4_096
 # a channel this much weaker than the loudest one is silent: 40 dB
 _SILENT_CHANNEL = 1e-4
@@ -63,6 +61,7 @@ _DEMUXERS = {
     b"#!AMR": "amr",
     b"RIFF": "wav",
     b"RF64": "wav",
+    b"BW64": "wav",
     b"FORM": "aiff",
     b".snd": "au",
     b"caff": "caf",
@@ -339,9 +338,15 @@ def _reader_of(file: BinaryIO, what: str, note: Note) -> Callable[[], Blocks]:
     demuxer = _demuxer_of(file)
     if demuxer in _NOT_OF_LIBSNDFILE:
         return partial(_ffmpeg_blocks, file, what, demuxer)
-    if demuxer == "wav" and _header_is_unfinished(file):
-        note(f"{what} has a header that was never finished; it was read to its end.")
-        return partial(_ffmpeg_blocks, file, what, demuxer, ignore_length="1")
+    if demuxer == "wav":
+        layout = WavLayout.of(file)
+        if layout.unfinished:
+            note(f"{what} has a header that was never finished; it was read to its end.")
+            return partial(_ffmpeg_blocks, file, what, demuxer, ignore_length="1")
+        if layout.scattered:
+            if len(layout.parts) > 1:
+                note(f"{what} has its sound in {len(layout.parts)} parts; they were joined.")
+            file = io.BytesIO(layout.joined(file, what))
     try:
         found = next(_libsndfile_blocks(file, what), None) is not None
         # the lengths in other headers may be unfinished too, and libsndfile then finds nothing
@@ -377,31 +382,6 @@ def _demuxer_of(file: BinaryIO) -> str | None:
         if head.startswith(magic):
             return demuxer
     return "mp3" if head[:1] == b"\xff" and head[1:2] >= b"\xe0" else None
-
-
-def _header_is_unfinished(file: BinaryIO) -> bool:
-    """Return whether a wav holds more sound after its data chunk than the chunk's length promises.
-
-    So do files of recorders that lost power and of programs that write to a pipe: both leave a length of 0.
-    """
-    length = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    if (head := file.read(36)).startswith(b"RF64"):
-        return head[28:36] == bytes(8) and length > len(head)
-    at = 12
-    promised = None
-    for _ in range(_MOST_CHUNKS):
-        if at + 8 > length:
-            break
-        file.seek(at)
-        name, size = struct.unpack("<4sI", file.read(8))
-        if promised is None and name == b"data":
-            promised = size
-        elif not name.isascii() or not name.strip(b"\0 ").isalnum() or at + 8 + size > length + 1:
-            # no chunk follows the data
-            return promised is not None and length - at > max(promised, 8)
-        at += 8 + size + size % 2
-    return False
 
 
 def _libsndfile_blocks(file: BinaryIO, what: str) -> Blocks:

@@ -51,6 +51,12 @@ def absent(path: Path) -> str:
     )
 
 
+def in_the_way(folder: Path) -> Path | None:
+    """Return the file that stands where a folder, or one above it, would be; None where there is none."""
+    existing = next((path for path in (folder, *folder.absolute().parents) if path.exists()), None)
+    return existing if existing and not existing.is_dir() else None
+
+
 def told_apart(path: Path, otherwise: str) -> str:
     """Return a sentence on a file that cannot be read: what it is, or `otherwise` where that is not clear."""
     try:

@@ -164,9 +164,17 @@ def _file(text: str) -> Path | None:
 
 def _folder(text: str) -> Path:
     # an empty one would be wherever the program was started
-    if not text or (text.startswith("~") and not Path(text).expanduser().is_absolute()):
+    if not text:
         raise ValueError("a path")
-    return Path(text).expanduser()
+    return Path(_path(text))
+
+
+def _path(text: str) -> str:
+    """Return a path, whose ~ no shell has replaced in an environment variable or after "="."""
+    try:
+        return str(Path(text).expanduser()) if text.startswith("~") else text
+    except RuntimeError:
+        raise ValueError("a path; the user after ~ has no home here") from None
 
 
 def _prefix(text: str) -> str:
@@ -273,12 +281,12 @@ class Settings:
     trusted_proxies: tuple[str, ...] = _setting(
         (),
         _networks,
-        "addresses or networks of proxies, comma-separated, whose X-Forwarded-For, -Proto, -Host and -Prefix"
-        " headers are trusted; * trusts every peer",
+        "addresses or networks of proxies, comma-separated, whose X-Forwarded-For, -Proto, -Host, -Port and"
+        " -Prefix or Forwarded headers are trusted; * trusts every peer",
     )
     checkpoint: str = _setting(
         "",
-        str,
+        _path,
         "folder of a PersonaPlex checkpoint, or a Hub repository as REPO or REPO@REVISION;"
         " default nvidia/personaplex-7b-v1",
     )
@@ -340,10 +348,10 @@ class Settings:
         secret=True,
     )
     personas: str = _setting(
-        "", str, "YAML file of personas; each adds to the app's own or replaces the one of its name"
+        "", _path, "YAML file of personas; each adds to the app's own or replaces the one of its name"
     )
     adapters: str = _setting(
-        "", str, "YAML file of gateway adapters; each adds to the personas or replaces the one of its name"
+        "", _path, "YAML file of gateway adapters; each adds to the personas or replaces the one of its name"
     )
     gateway_key: str = _setting(
         "",
@@ -371,7 +379,7 @@ class Settings:
     llm_model: str = _setting("", str, "name of the model at that endpoint, or at the Hub's router")
     local_model: str = _setting(
         "",
-        str,
+        _path,
         "folder of a small Llama or Qwen2 checkpoint with its tokenizer.json, for --responder local in place"
         " of the one from the Hub",
     )

@@ -149,9 +149,13 @@ def read_fields(path: Path, list_name: str = "") -> Fields:
                 f"The file {path.name} is larger than {MAX_FILE_BYTES:,} bytes, which is the limit."
             )
         node = yaml.compose(path.read_text("utf-8"), _LOADER)
+    except FileNotFoundError:
+        raise SettingsFileError(f"The file {path.absolute()} is not there; check its path.") from None
+    except IsADirectoryError:
+        raise SettingsFileError(f"{path.absolute()} is a folder; name the YAML file in it.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsFileError(
-            f"The file {path.name} cannot be read ({type(error).__name__}); check its path and that it is"
+            f"The file {path.name} cannot be read ({type(error).__name__}); check that it may be read and is"
             " UTF-8."
         ) from None
     except RecursionError:

@@ -157,6 +157,28 @@ HEADERS = {
     "length too long": chunks(FORM, (b"data", 9 * len(PCM), PCM)),
     "length too short": chunks(FORM, (b"data", 4_000, PCM)),
     "half a sample at the end": chunks(FORM, (b"data", len(PCM) + 1, PCM + b"\1")),
+    "two chunks of sound": chunks(
+        FORM, (b"data", 20_000, PCM[:20_000]), (b"LIST", 3, b"abc\0"), (b"data", 28_000, PCM[20_000:])
+    ),
+    "list of sound and silence": chunks(
+        FORM,
+        (
+            b"LIST",
+            48_028,
+            b"wavl"
+            + b"".join(
+                name + struct.pack("<I", len(data)) + data
+                for name, data in (
+                    (b"data", PCM[:40_000]),
+                    (b"slnt", struct.pack("<I", 480)),
+                    (b"data", PCM[40_000:]),
+                )
+            ),
+        ),
+    ),
+    "odd chunk without its even byte": chunks((b"LIST", 3, b"abc"), FORM, (b"data", len(PCM), PCM)),
+    "form after the sound": chunks((b"data", len(PCM), PCM), FORM),
+    "64 bits by its other name": b"BW64" + written(tone(), format="RF64")[4:],
     "tag at the end": chunks(FORM, (b"data", len(PCM), PCM)) + b"TAG" + b"x" * 125,
     "MP3 behind a tag": ID3 + written(tone(), format="MP3"),
     "MP3 behind zeros": bytes(64) + written(tone(), format="MP3"),
@@ -173,6 +195,14 @@ def test_decode_believes_the_content_over_the_header(header):
     samples = audio.decode(HEADERS[header], 2.0)
     assert heard(samples) == pytest.approx(0.5, abs=0.02)
     assert len(samples) == pytest.approx(24_000, abs=2_000)
+
+
+def test_decode_silence_that_a_header_claims_takes_no_memory():
+    claimed = chunks(
+        FORM, (b"LIST", 20, b"wavl" + b"slnt" + struct.pack("<II", 4, 2**31)), (b"data", 4, PCM[:4])
+    )
+    with pytest.raises(BadAudio, match="too much of it to join"):
+        audio.decode(claimed, 2.0)
 
 
 def test_decode_tells_the_aac_behind_a_tag_from_mp3():

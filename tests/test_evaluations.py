@@ -161,6 +161,23 @@ def test_unpack_what_is_too_large_or_no_zip_is_a_sentence(tmp_path, monkeypatch)
         )
 
 
+def test_unpack_a_damaged_file_costs_only_itself(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("1/output.json", b"{}")
+        file.writestr("2/output.json", b"[1, 2]")
+    path.write_bytes(path.read_bytes().replace(b"[1, 2]", b"[1, 3]"))
+    notes = []
+    assert files_below(unpack(path, tmp_path / "into", notes.append)) == ["1/output.json"]
+    assert notes == ["'2/output.json' is damaged or has a password, and was left out."]
+
+
+def test_unpack_a_zip_within_a_zip_is_told(tmp_path):
+    path = zipped(tmp_path / "a.zip", {"outputs.zip": b"PK"})
+    with pytest.raises(BadInput, match="A zip within a zip is not opened: unpack it first"):
+        unpack(path, tmp_path / "into", no_note)
+
+
 def test_unpack_more_names_than_may_be_looked_through_is_refused_before(tmp_path, monkeypatch):
     path = zipped(tmp_path / "a.zip", {f"{n}/{'x' * 99}": b"" for n in range(99)})
     assert path.stat().st_size > 20_000

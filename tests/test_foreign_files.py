@@ -2,11 +2,14 @@
 
 import hashlib
 import shutil
+from pathlib import Path
 
 import pytest
 
 from personaplex_app.cli.doctor import _checkpoint
-from personaplex_app.errors import WeightsError
+from personaplex_app.engine_choice import Choice
+from personaplex_app.errors import SettingsError, WeightsError
+from personaplex_app.foreign_files import in_the_way
 from personaplex_app.model.config import (
     CONFIG_FILE,
     LM_FILE,
@@ -18,8 +21,10 @@ from personaplex_app.model.config import (
 from personaplex_app.model.loading import load_lm, load_mimi
 from personaplex_app.model.tokenizer import TextTokenizer
 from personaplex_app.model.voice_files import open_voices
+from personaplex_app.server.app_state import AppState
 from personaplex_app.settings import Settings
 from personaplex_app.voices import read_archive
+from personaplex_app.yaml_fields import read_fields
 
 from .support import tiny
 
@@ -94,3 +99,19 @@ def test_doctor_finds_a_flipped_bit_where_the_hash_is_known(folder, noted):
     assert _checkpoint(Settings(checkpoint=str(folder))).endswith("verified by the hashes of 1 files")
     (folder / VOICES_FILE).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert "in which voices.tgz is not what was downloaded" in _checkpoint(Settings(checkpoint=str(folder)))
+
+
+def test_file_in_the_way_of_a_folder_is_found(tmp_path):
+    (tmp_path / "f").write_text("")
+    assert in_the_way(tmp_path / "f" / "a" / "b") == tmp_path / "f"
+    assert in_the_way(tmp_path / "a" / "b") is None
+    with pytest.raises(SettingsError, match=r"--data is .*f is a file; name a folder"):
+        AppState.build(Settings(engine="echo", data=tmp_path / "f" / "a"), Choice("echo", ""))
+
+
+def test_settings_file_that_is_missing_or_a_folder_is_told_with_its_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=f"The file {tmp_path}/a.yaml is not there"):
+        read_fields(Path("a.yaml"))
+    with pytest.raises(SettingsError, match=f"{tmp_path} is a folder; name the YAML file in it"):
+        read_fields(tmp_path)

@@ -12,7 +12,7 @@ import pytest
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.errors import SettingsError
 from personaplex_app.responder.chat_api import LlmSettings
-from personaplex_app.responder.figure_guard import NO_FIGURE
+from personaplex_app.responder.figure_guard import NO_FIGURE, ToldFigures
 from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder
 from personaplex_app.responder.rules import make_responder
 
@@ -438,6 +438,34 @@ DIALECTS = {
     "says who speaks in a line": sends(chunk({"content": "assistant\n" + OPEN}, "stop")),
     "goes on with the other side": sends(chunk({"content": OPEN + "\nUser: Rude?\nAI: Rude."}, "stop")),
     "invisible marks": sends(chunk({"content": "\ufeff\u200b" + OPEN}, "stop")),
+    "lines of JSON": sends(
+        *(json.dumps({"message": message, "done": done}).encode() + b"\n" for message, done in (
+            ({"content": "", "thinking": "Rude man."}, False), ({"content": "We open at "}, False),
+            ({"content": "nine. Anything else?"}, False), ({"content": ""}, True))),
+    ),
+    "several lines of data": sends(
+        b"data: {\ndata:  \"choices\": [{\"delta\": {\"content\":\ndata: " + json.dumps(OPEN).encode()
+        + b"}, \"finish_reason\": \"stop\"}]}\n\n",
+    ),
+    "no empty lines": sends(*(chunk({"content": w + " "})[:-1] for w in OPEN.split()), b"data: [DONE]\n"),
+    "halves of bytes": sends(*(
+        bytes([each]) for each in b"\xef\xbb\xbf" + chunk({"content": OPEN + "\u00a0"}, "stop")
+    )),
+    "halves of a character": sends(
+        chunk({"content": OPEN + " \ud83d"}), chunk({"content": "\ude00\ufffd"}), chunk({}, "stop")
+    ),
+    "parts of deltas": sends(
+        chunk({"content": [{"type": "text_delta", "text": "We open at nine. "}]}),
+        chunk({"content": [{"type": "thinking_delta", "thinking": "Rude"}, {"type": "text", "text": ""}]}),
+        chunk({"content": [{"type": "text", "text": "Anything else?"}]}, "stop"),
+    ),
+    "thinks unopened": sends(
+        *(chunk({"content": part}) for part in ("Okay", ", the user is ru", "de. He", " asks.\n</th")),
+        chunk({"content": "ink>\n\n" + OPEN}, "stop"),
+    ),
+    "seems to think": sends(
+        chunk({"content": "We need to see. Rude."}), chunk({"content": "</think>" + OPEN}, "stop")
+    ),
     "does not stream": sends(
         json.dumps({"choices": [{"message": {"content": OPEN}}], "error": None}, indent=1).encode()
     ),
@@ -635,6 +663,12 @@ def test_llm_says_no_figure_that_nobody_told(asked, says_, said):
         assert notices == []
 
 
+def test_llm_figure_may_be_said_as_an_amount_although_it_is_read_out_in_pairs():
+    figures_told = ToldFigures("Error 404 means that the page is gone. It costs $1,250.")
+    assert figures_told.allow("It means 404.", "error")
+    assert not figures_told.allow("It costs $250.", "error")
+
+
 def test_llm_figure_is_not_taken_from_what_was_talked_of_before():
     with serving(says("A bagel costs $4.")) as (_, url), talking(url) as (responder, _):
         list(responder._fallback.reply("Do you have rye loaves?"))
@@ -682,8 +716,47 @@ def test_llm_that_thinks_by_its_name_says_nothing_of_it_in_its_first_answer():
         responder.close()
 
 
-def test_llm_error_in_a_successful_answer_is_told():
-    body = json.dumps({"object": "error", "message": "The model is not loaded", "code": 400}).encode()
+def test_llm_answer_that_seems_a_thought_and_is_none_is_said():
+    script = sends(chunk({"content": "The question is easy: we do."}), chunk({}, "stop"))
+    with serving(script) as (_, url), talking(url) as (responder, _):
+        assert list(responder.reply("Hi")) == ["The question is easy: we do."]
+
+
+def test_llm_thoughts_without_a_tag_that_meet_the_limit_are_not_said():
+    def script(write, server):
+        if server.asked[-1]["max_tokens"] < 1_000:
+            write(chunk({"content": "Okay, the user greets me. So I greet"}, "length"))
+        else:
+            write(chunk({"content": "Okay, the user greets me. So I greet back.</think>Hello."}, "stop"))
+
+    with serving(script) as (_, url), talking(url) as (responder, _):
+        assert list(responder.reply("Hi")) == ["Hello."]
+
+
+def test_llm_ollamas_own_interface_is_asked_in_its_words():
+    with serving(DIALECTS["lines of JSON"]) as (server, url), talking(url + "/api/chat") as (responder, _):
+        assert list(responder.reply("When do you open?"))
+        assert server.paths == ["/api/chat"]
+        assert server.asked[0]["options"] == {"num_predict": 160, "temperature": 0.6}
+        assert server.asked[0]["stream"] is True
+
+
+def test_llm_answer_of_another_interface_is_told():
+    event = b'event: content_block_delta\ndata: {"type": "content_block_delta", "delta": {"text": "Hi"}}\n\n'
+    with serving(sends(event)) as (_, url), talking(url) as (responder, notices):
+        assert list(responder.reply(QUESTION)) == BY_RULES
+        assert "no chat completion" in notices[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"object": "error", "message": "The model is not loaded", "code": 400}).encode(),
+        b'{"error": "The model is not loaded"}\n',
+        b'event: error\ndata: {"type": "error", "error": {"message": "The model is not loaded"}}\n\n',
+    ],
+)
+def test_llm_error_in_a_successful_answer_is_told(body):
     with serving(sends(body)) as (_, url), talking(url) as (responder, notices):
         assert list(responder.reply(QUESTION)) == BY_RULES
         assert "The model is not loaded" in notices[0]

@@ -75,6 +75,41 @@ async def test_front_chain_of_proxies_is_read_from_its_beginning(scheme, host):
     assert answer.json()["url"].startswith("https://")
 
 
+@pytest.mark.parametrize(
+    ("said", "address", "url"),
+    [
+        ({"Forwarded": "for=203.0.113.9;proto=https;host=voice.example"}, "203.0.113.9", "https://voice.example"),
+        (
+            {"Forwarded": 'For="[2001:db8::9]:4711" ; Proto=HTTPS;host="voice.example:8443", for=10.0.0.2'},
+            "2001:db8::/64",
+            "https://voice.example:8443",
+        ),
+        # what a proxy does not know of comes from somebody else
+        (
+            {"X-Forwarded-For": "203.0.113.9", "Forwarded": "for=198.51.100.1;host=evil.example"},
+            "203.0.113.9",
+            "http://app.internal:7860",
+        ),
+        ({"Forwarded": 'for="; host=,=;'}, PROXY, "http://app.internal:7860"),
+        (
+            {"X-Forwarded-Host": "voice.example", "X-Forwarded-Port": "8443", "X-Forwarded-Proto": "https"},
+            PROXY,
+            "https://voice.example:8443",
+        ),
+        ({"Host": "voice.example", "X-Forwarded-Port": "8443"}, PROXY, "http://voice.example:8443"),
+        ({"Host": "[2001:db8::1]", "X-Forwarded-Port": "8443"}, PROXY, "http://[2001:db8::1]:8443"),
+        # a proxy behind the one that ends TLS tells its own port
+        ({"Host": "voice.example", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "80"}, PROXY,
+         "https://voice.example"),
+        ({"Host": "voice.example", "X-Forwarded-Port": "99999999"}, PROXY, "http://voice.example"),
+    ],
+)  # fmt: skip
+async def test_front_proxy_may_tell_it_in_other_headers(said, address, url):
+    async with client_of(PROXY) as client:
+        seen = (await client.get("/seen", headers=said)).json()
+    assert (seen["address"], seen["url"]) == (address, f"{url}/seen")
+
+
 @pytest.mark.parametrize("trusted", ["", "127.0.0.1", "10.0.0.3", "10.1.0.0/16"])
 async def test_front_other_peers_are_not_believed(trusted, caplog):
     with caplog.at_level(logging.WARNING):

@@ -9,8 +9,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from starlette.websockets import WebSocket
 
 from personaplex_app.errors import CapacityError
 from personaplex_app.server import request_limits
@@ -229,5 +229,10 @@ def test_cookies_of_a_websocket_have_the_same_limit():
     with client.websocket_connect("/talk", headers={"Cookie": f"a=1; {ESCAPES}"}) as socket:
         assert json.loads(socket.receive_text()) == {"a": "1"}
     headers = {"Cookie": "a=" + "x" * MAX_COOKIE_BYTES}
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/talk", headers=headers):
+    with (
+        pytest.raises(WebSocketDenialResponse) as refused,
+        client.websocket_connect("/talk", headers=headers),
+    ):
         pass
+    assert refused.value.status_code == 403
+    assert "cookies have" in refused.value.json()["message"]

@@ -142,6 +142,8 @@ def test_settings_key_is_taken_as_it_is_and_freed_of_blanks_around_it():
         ("REMOTE_URL", "wss://ann:hunter2@host"),
         ("ROOT_PATH", "/../voice"),
         ("DATA", ""),
+        ("DATA", "~nobody-here/x"),
+        ("CHECKPOINT", "~nobody-here/x"),
         ("VOTES_DATASET", "ann/stimmen-für-alle"),
     ],
 )
@@ -154,11 +156,15 @@ def test_settings_address_that_cannot_work_is_refused_by_its_name(name, value):
 def test_settings_path_may_begin_at_home(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ann")
     settings = Settings.read(
-        {"PERSONAPLEX_DATA": "~/talks", "PERSONAPLEX_SSL_KEY": "~/k", "PERSONAPLEX_SSL_CERT": "~/c"}
+        {f"PERSONAPLEX_{name}": "~/f" for name in ("CHECKPOINT", "PERSONAS", "ADAPTERS", "LOCAL_MODEL")}
+        | {"PERSONAPLEX_DATA": "~/talks", "PERSONAPLEX_SSL_KEY": "~/k", "PERSONAPLEX_SSL_CERT": "~/c"}
     )
     assert [str(path) for path in (settings.data, settings.ssl_key, settings.ssl_cert)] == [
         "/home/ann/talks", "/home/ann/k", "/home/ann/c",
     ]  # fmt: skip
+    assert {settings.checkpoint, settings.personas, settings.adapters, settings.local_model} == {
+        "/home/ann/f"
+    }
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,26 @@ def test_letters_sound_as_they_are_spoken(written, sounds):
         ("3,5 kg y 18 °C", "tres coma cinco kilos y dieciocho grados"),
         ("$35, 1 vez", "treinta y cinco dólares, una vez"),
         ("El Sr. Ruiz no tiene cifras", "El señor Ruiz no tiene cifras"),
+        # dates
+        ("el 3 de mayo de 2026", "el tres de mayo de dos mil veintiséis"),
+        ("2026-05-03", "tres de mayo de dos mil veintiséis"),
+        ("03/05/2026", "tres de mayo de dos mil veintiséis"),
+        ("el 3/5, 2019-2023", "el tres de mayo, dos mil diecinueve a dos mil veintitrés"),
+        ("1.º de mayo, siglo XXI", "primero de mayo, siglo veintiuno"),
+        # ranges, fractions, ordinals
+        ("10-12 €, 10-15 personas", "diez a doce euros, diez a quince personas"),
+        ("9:00-14:00", "nueve a catorce"),
+        ("1/2 kilo, ½ hora, 3/4", "medio kilo, media hora, tres cuartos"),
+        ("3er piso, 2.ª planta, 5º", "tercer piso, segunda planta, quinto"),
+        ("-5 °C, 1.000.000", "menos cinco grados, un millón"),
+        # designators and addresses
+        ("3.11.7 y versión 2.0", "tres punto once punto siete y versión dos punto cero"),
+        ("192.168.1.1", "ciento noventa y dos punto ciento sesenta y ocho punto uno punto uno"),
+        ("802.11ax, IPv4", "ochocientos dos punto once a equis, i pe uve cuatro"),
+        ("código 4711, #7", "código cuatro siete uno uno, número siete"),
+        ("90 km/h, 2x3 m, 15 USD", "noventa kilómetros por hora, dos por tres metros, quince dólares"),
+        ("info@casa.es", "info arroba casa punto es"),
+        ("24/7, al 100%", "veinticuatro siete, al cien por cien"),
     ],
 )
 def test_figures_are_said_in_words(written, said):

@@ -205,6 +205,39 @@ SAID = {
     "room # 5": "room number five",
     "1-800-GO-FEDEX": "one, eight zero zero, GO, FEDEX",
     "pp. 45-48": "pages forty-five to forty-eight",
+    # technical designators, and dates as machines write them
+    "3. May 2026": "the third of May, twenty twenty-six",
+    "03-MAY-2026": "the third of May, twenty twenty-six",
+    "MAY 3": "May third",
+    "May 3 to 7": "May third to seventh",
+    "05/2026": "May twenty twenty-six",
+    "2026-05-03/2026-05-07": "May third, twenty twenty-six to May seventh, twenty twenty-six",
+    "2026-05-03T08:00:00.5+02:00": "May third, twenty twenty-six at eight o'clock, UTC plus two",
+    "FY2026": "F Y twenty twenty-six",
+    "802.11ax": "eight oh two dot eleven A X",
+    "IEEE 802.3": "IEEE eight oh two dot three",
+    "RFC 2616": "RFC twenty-six sixteen",
+    "ISO 8601": "ISO eighty-six oh one",
+    "port 443": "port four forty-three",
+    "error 404": "error four oh four",
+    "IPv6": "I P V six",
+    "10.0.0.0/8": "one zero dot zero dot zero dot zero slash eight",
+    "127.0.0.1:8080": "one two seven dot zero dot zero dot one, port eighty eighty",
+    "2001:db8::8a:1/64": "two zero zero one colon D B eight double colon eight A colon one slash sixty-four",
+    "00:1A:2B:3C:4D:5E": "zero zero, one A, two B, three C, four D, five E",
+    "a4-83-e7-0b-12-ff": "A four, eight three, E seven, zero B, one two, F F",
+    "Python 3.10": "Python three point ten",
+    "HTTP/1.1": "HTTP one point one",
+    "X.509": "X dot five zero nine",
+    "PM2.5": "P M two point five",
+    "M8x1.25": "M eight by one point two five",
+    "0xDEAD": "zero x D E A D",
+    "10⁻³": "ten to the power of minus three",
+    "2^10": "two to the power of ten",
+    "6.02e23": "six point zero two times ten to the power of twenty-three",
+    "1080p60": "ten eighty P sixty",
+    "50/60 Hz": "fifty, sixty hertz",
+    "Boeing 737-800": "Boeing seven thirty-seven dash eight hundred",
 }
 
 
@@ -223,7 +256,7 @@ def test_speakable_says_what_is_in_words_already_as_it_is(written):
 
 @pytest.mark.parametrize(
     "unknown",
-    ["5ish", "12:34:56:78", "1.2,3.4", "3+4=7", "10^6", "#", "a_1", "7/8/9/10", "$1.2.3", "fe80::1"],
+    ["5ish", "12:34:56:78", "1.2,3.4", "3+4=7", "#", "a_1", "7/8/9/10", "$1.2.3", "fe80:::1"],
 )
 def test_speakable_leaves_a_figure_that_it_does_not_know_whole(unknown):
     assert speakable(f"See {unknown} there") == f"See {unknown} there"
@@ -234,6 +267,13 @@ def test_speakable_takes_numbers_for_dates_only_in_their_place():
     assert speakable("100-2000 people") == "one hundred to two thousand people"
     assert speakable("3 in a row") == "three in a row"
     assert speakable("She may 5 times") == "She may five times"
+    assert speakable("I have 3. May I come?") == "I have three. May I come?"
+    assert (
+        speakable("802.3 kg on port 3.5")
+        == "eight hundred and two point three kilograms on port three point five"
+    )
+    assert speakable("May 3 to 7pm") == "May third to seven PM"
+    assert speakable("error 200 times") == "error two hundred times"
 
 
 @pytest.mark.parametrize("lead", ["The Wi-Fi password is", "password:", "Passcode:", "The wifi key is"])

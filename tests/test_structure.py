@@ -25,7 +25,7 @@ FLOORS = [
         "protocol_events",
         "units",
     },
-    {"protocol_fields", "protocol_orders"},
+    {"protocol_fields", "protocol_orders", "wav_layout"},
     {"audio", "metrics", "principal", "protocol", "settings", "voices", "yaml_fields"},
     {"codec", "model", "personas"},
     {"engine", "gateway"},

@@ -17,28 +17,28 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from ..errors import SettingsError, shorten
+from .chat_events import NO_EVENTS, Delta, WholeCharacters, events, read_delta
 from .language_model import RETRY_AFTER_S, Cancelled, LlmFailed, Message
 
-MAX_LINE_BYTES = 262_144
 MAX_ERROR_BYTES = 16_384
 # what a model that thinks may write more than the answer needs
 THOUGHT_TOKENS = 2_048
 _LASTING = frozenset((400, 401, 403, 404, 422))
 _OWN_LAST_PARTS = re.compile(r"/(?:v\d+\w*|openai|openapi|inference|serving-endpoints|deployments/[^/]+)$")
+_OLLAMA_PATH = "/api/chat"
 _PRIVATE_WORDS = 5
 _MIN_PRIVATE_CHARS = 12
 _LONGEST_RETRY_S = 600.0
 # what proxies send lest a connection be closed
 _SIGN_OF_LIFE = re.compile(r"(?i)\W*(?:ping|keep-?alive|heartbeat)\W*")
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
 class LlmSettings:
     """The model's endpoint, its limits of time, and the longest reply.
 
-    `url` may end in /v1, in /chat/completions, in a part of the server's own, or before either; a query
-    stays.
+    `url` may end in /v1, in /chat/completions, in a part of the server's own, before either, or in Ollama's
+    own /api/chat; a query stays.
     `first_token_s` and `total_s` are the longest waits for the first and for the last part of a reply.
     """
 
@@ -69,12 +69,14 @@ class LlmSettings:
         """The URL of chat completions, and another one where the address leaves two possible."""
         parts = urlsplit(self.url)
         base = parts.path.rstrip("/")
-        if base.endswith("/chat/completions"):
+        if base.endswith(("/chat/completions", _OLLAMA_PATH)):
             paths = (base,)
         elif _OWN_LAST_PARTS.search(base) or re.search(r"/v\d", base):
             paths = (f"{base}/chat/completions",)
         else:
             paths = (f"{base}/v1/chat/completions", f"{base}/chat/completions")
+            if base.endswith("/api"):
+                paths = (*paths, f"{base}/chat")
         return tuple(urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")) for path in paths)
 
     def start(self) -> None:
@@ -106,15 +108,6 @@ class _Refusal:
     parameter: str
     code: str
     retry_s: float = RETRY_AFTER_S
-
-
-@dataclass(frozen=True)
-class _Delta:
-    """One event of the stream: its text, whether thoughts came, and why the reply ends, "" if it goes on."""
-
-    text: str = ""
-    thinks: bool = False
-    finish: str = ""
 
 
 class ChatApi:
@@ -176,13 +169,17 @@ class ChatApi:
         body = {"messages": _as_users(messages) if self._system_as_user else list(messages), **self._options}
         if self._settings.model:
             body["model"] = self._settings.model
+        if urlsplit(self._endpoints[0]).path.endswith(_OLLAMA_PATH):
+            names = {"max_tokens": "num_predict", "temperature": "temperature"}
+            body["options"] = {theirs: body.pop(ours) for ours, theirs in names.items() if ours in body}
         with self._client.stream("POST", self._endpoints[0], json=body) as response:
             if response.status_code != httpx.codes.OK:
                 return _refusal(response)
-            alive = False
+            alive = is_other = False
             text = ""
+            characters = WholeCharacters()
             # httpx's timeout is per read: an endpoint that sends a little again and again is bounded here
-            for data in _events(response.iter_bytes()):
+            for data in events(response.iter_bytes()):
                 self._check_time(began_s, alive)
                 if cancelled():
                     return None
@@ -191,14 +188,16 @@ class ChatApi:
                 delta = self._delta(data, messages)
                 alive = alive or bool(delta.text) or delta.thinks
                 text = delta.text or text
-                yield delta.text
+                is_other = is_other or not delta.known
+                yield characters.push(delta.text)
                 if delta.finish:
                     self.cut_short = delta.finish == "length"
                     return None
             # without an end marker the reply is whole if the transfer was, or if its last sentence is
             framed = "content-length" in response.headers or "transfer-encoding" in response.headers
             if not (text and (framed or re.search(r"[.!?…][\"')\]*_]*\s*$", text))):
-                raise LlmFailed("the connection was cut")
+                other = is_other and not text
+                raise LlmFailed("its answer is no chat completion" if other else "the connection was cut")
         return None
 
     def _check_time(self, began_s: float, alive: bool) -> None:
@@ -207,33 +206,23 @@ class ChatApi:
         if self._closed or waited_s > settings.total_s or (not alive and waited_s > settings.first_token_s):
             raise LlmFailed("it took too long")
 
-    def _delta(self, data: str, messages: Sequence[Message]) -> _Delta:
+    def _delta(self, data: str, messages: Sequence[Message]) -> Delta:
         """Read one event. Raises: LlmFailed when it is no event of a chat completion, or an error."""
         if not data or _SIGN_OF_LIFE.fullmatch(data):
-            return _Delta()
+            return Delta()
         try:
             event: Any = json.loads(data)
             if isinstance(event, list):  # Gemini's
                 event = next(iter(event))
-            bare = "choices" not in event and (event.get("detail") or event.get("message"))
+            message = event.get("message")
+            told = event.get("detail") or (message if isinstance(message, str) else "")
+            bare = "choices" not in event and told
             if event.get("error") or event.get("object") == "error" or bare:
                 refusal = _read_refusal(0, event)
                 raise LlmFailed(_told(refusal, messages, self._settings.key))
-            choices = event.get("choices")
-            if not choices:
-                return _Delta()
-            # of several answers the first
-            choice = next((each for each in choices if not each.get("index")), None)
-            if choice is None:
-                return _Delta()
-            content = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}
-            thinks = bool(content.get("reasoning_content") or content.get("reasoning"))
-            whole = "stop" if choice.get("message") else ""
-            finish = str(choice.get("finish_reason") or whole)
-            text = _text_of(content.get("content") or content.get("refusal"))
-            return _Delta(text, thinks, "" if finish.lower() in ("null", "none") else finish)
-        except (ValueError, AttributeError, TypeError, KeyError, IndexError):
-            raise LlmFailed("its answer was not a stream of events") from None
+            return read_delta(event) if event else Delta()
+        except (ValueError, AttributeError, TypeError, KeyError, IndexError, RecursionError):
+            raise LlmFailed(NO_EVENTS) from None
 
     def _adapt(self, refusal: _Refusal) -> bool:
         """Ask differently next time; return whether there is another way."""
@@ -284,52 +273,6 @@ def _as_users(messages: Sequence[Message]) -> list[Message]:
         else:
             merged.append({"role": role, "content": message["content"]})
     return merged
-
-
-def _text_of(content: Any) -> str:
-    """Return the text of a message's content: a string, or a list of parts of which some are thoughts."""
-    if isinstance(content, dict):
-        content = [content]
-    if isinstance(content, list):
-        texts = (
-            (part if isinstance(part, str) else part.get("text") or "") for part in content if _is_text(part)
-        )
-        return "".join(
-            str(text.get("value") or "") if isinstance(text, dict) else str(text) for text in texts
-        )
-    return content if isinstance(content, str) else ""
-
-
-def _is_text(part: Any) -> bool:
-    return isinstance(part, str) or part.get("type") in (None, "text", "output_text")
-
-
-def _events(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Yield the data of server-sent events, or one answer as a whole from a server that does not stream.
-
-    After each chunk comes "", so that the caller can check the time.
-    Raises: LlmFailed when a line is too long.
-    """
-    waiting = b""
-    whole = b""
-    streams = False
-    for k, chunk in enumerate(chunks):
-        if k == 0:
-            chunk = chunk.removeprefix(_BOM)
-        *lines, waiting = (waiting + chunk).split(b"\n")
-        yield ""
-        for line in lines:
-            if line.startswith(b"data:"):
-                streams = True
-                yield line[5:].decode("utf-8", "replace").strip()
-            elif not streams and not re.match(rb"\s*(?::|event:|id:|retry:)", line):
-                whole += line
-        if len(waiting) + len(whole) > MAX_LINE_BYTES:
-            raise LlmFailed("its answer was not a stream of events")
-    if waiting.startswith(b"data:"):
-        yield waiting[5:].decode("utf-8", "replace").strip()
-    elif not streams and (whole + waiting).strip():
-        yield (whole + waiting).decode("utf-8", "replace").strip()
 
 
 # -- refusals ----------------------------------------------------------------------------------------------

@@ -21,6 +21,11 @@ def states_only(sentence: str, known: frozenset[int]) -> bool:
     return figures(sentence) <= known
 
 
+def _told(text: str) -> frozenset[int]:
+    # "error 404" is said "four oh four", and "404" as an amount
+    return figures(text) | {int(digits) for digits in re.findall(r"(?<![\d.,])\d{1,15}(?![.,]?\d)", text)}
+
+
 class ToldFigures:
     """The figures of one talk: the role's, each with the words it was told with, and the user's own.
 
@@ -37,12 +42,12 @@ class ToldFigures:
         self._facts = [
             (numbers, self._subjects(sentence))
             for sentence in split_sentences(plain_role(role))
-            if (numbers := figures(sentence))
+            if (numbers := _told(sentence))
         ]
 
     def hear(self, user_text: str) -> None:
         """Take note of the figures that the user has said, which may be said again of anything."""
-        self._users |= figures(user_text)
+        self._users |= _told(user_text)
 
     def allow(self, sentence: str, *talked_of: str) -> bool:
         """Return whether a sentence may be said. One that names nothing, as "It's four dollars", is about

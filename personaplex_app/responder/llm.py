@@ -293,7 +293,7 @@ class _ReplyText:
 
     def finish(self, broken: bool = False) -> Iterator[str]:
         """Yield what is left; of a reply that is broken off only whole sentences."""
-        left = [*self._cutter.push(self.thoughts.finish()), *self._cutter.finish()]
+        left = [*self._cutter.push(self.thoughts.finish(broken)), *self._cutter.finish()]
         if broken and left and not re.search(r"[.!?…][\"')\]”’*_]*$", left[-1]):
             del left[-1]
         yield from self._spoken(left)

@@ -99,26 +99,49 @@ _MAY_BEGIN_TAG = re.compile(
     r"[<◁](?:/?[\w:]{0,24}|\|[\w|<>/]{0,60})$|\[/?[A-Z_]{0,11}$|<(?:think|details)\w*\s[^<>]{0,200}$|</?\s?[A-Za-z]{0,12}\s?$|<\|?channel\|?>?\s*t?h?o?u?g?h?$|\{\s*(?:\"\w{0,10}\"?\s*)?$|<\|(?:start|channel)\|>\s*\w*\s*(?:<\|?\w*\|?)?$"
 )
 _MAX_HELD_CHARS = 40_000
+# how models begin to think of what they are asked, and do not speak to who asks
+_BEGINS_A_THOUGHT = re.compile(
+    r"(?i)\W*(?:(?:okay|ok|alright|all right|hmm|right|so|well|now|first)\b,?\s*)*"
+    r"(?:(?:the|this) (?:user|caller|customer|person|human|visitor|question|prompt|message)\b"
+    r"|we (?:need to|should|must|are asked|have to)\b|i (?:need to|should|have to|must|am asked|am to)\b"
+    r"|let me (?:think|see|figure|work|recall|break|analy[sz]e|consider)\b"
+    r"|let's (?:think|see|break|analy[sz]e)|thinking process"
+    r"|(?:user|caller|customer)(?:'s)? (?:asks|says|wants|question|query|is)\b"
+    r"|analy[sz](?:e|ing) the\b|need to (?:answer|respond|reply)\b)"
+)
+
+
+# another first word than those, or so much that the pattern above has seen all that it asks for
+_TELLS_ITS_BEGINNING = re.compile(
+    r"(?is)\W*(?:(?!(?:okay|ok|all|alright|hmm|right|so|well|now|first|the|this|we|i|let|user|caller|customer"
+    r"|thinking|analy[sz]e|analy[sz]ing|need)\b)\w+\W|\w.{30}|.*[<.!?])"
+)
 
 
 class ThoughtFilter:
     """Lets a model's answer through and keeps its thoughts back, whatever tags they stand in.
 
-    `unopened`: the model's template opens the tag itself, so that an answer begins inside the thoughts. A
-    filter made so gives the text back at the end if no closing tag came. After a stray closing tag
-    `unopened` is set, for the next answer's filter.
+    `unopened`: the model's template opens the tag itself, so that an answer begins inside the thoughts; an
+    answer that begins as thoughts do is taken for one. The text is given back at the end if no closing tag
+    came. After a stray closing tag `unopened` is set, for the next answer's filter.
     """
 
     def __init__(self, unopened: bool = False) -> None:
         self.unopened = unopened
         self.thought = False
         self._inside = unopened
+        self._begins = not unopened
         self._waiting = ""
         self._held = ""
 
     def push(self, piece: str) -> str:
         """Take the next piece of the stream; return what of it, or of what waited, is the answer's."""
         self._waiting = _HEADER.sub("", self._waiting + piece)
+        if self._begins:
+            if not _TELLS_ITS_BEGINNING.match(self._waiting):
+                return ""  # too little to tell
+            self._begins = False
+            self.unopened = self._inside = _BEGINS_A_THOUGHT.match(self._waiting) is not None
         answer = ""
         while tag := (_CLOSES if self._inside else _EITHER).search(self._waiting):
             closes = self._inside or _CLOSES.match(tag[0]) is not None
@@ -141,8 +164,13 @@ class ThoughtFilter:
         self._waiting = self._waiting[ready:]
         return answer
 
-    def finish(self) -> str:
-        """Return what is left of the answer: the stream has ended."""
+    def finish(self, broken: bool = False) -> str:
+        """Return what is left of the answer: the stream has ended. One that was `broken` off within what may
+        be thoughts was no answer yet.
+        """
+        if broken and self._held and self._inside:
+            self.thought = True
+            self._held = ""
         rest = self._held + self._waiting if not self._inside or self._held else ""
         self._waiting = self._held = ""
         return rest

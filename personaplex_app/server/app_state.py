@@ -22,7 +22,16 @@ from ..engine.contract import Clone, CloningEngine, Engine, Sampling, SessionCon
 from ..engine.lease_contract import LeasingEngine
 from ..engine.spoken_languages import speaks
 from ..engine_choice import Choice, build, fallback_engine, replacement, stand_in
-from ..errors import BadInput, CapacityError, NoCloning, PersonaplexError, UnknownVoice, shorten
+from ..errors import (
+    BadInput,
+    CapacityError,
+    NoCloning,
+    PersonaplexError,
+    SettingsError,
+    UnknownVoice,
+    shorten,
+)
+from ..foreign_files import in_the_way
 from ..gateway.adapters import Adapters, load_adapters
 from ..languages import ENGLISH_CODE, SPANISH, SPANISH_CODE, other_language
 from ..metrics import Metrics
@@ -188,8 +197,14 @@ class AppState:
         """Return an app whose engine has not begun to load, except a leasing one: that is loaded here, before
         the page is launched.
 
-        Raises: SettingsError for a file of personas or adapters that cannot be used, EngineUnavailable.
+        Raises: SettingsError for a file of personas or adapters or a data folder that cannot be used,
+        EngineUnavailable.
         """
+        if file := in_the_way(settings.data):
+            raise SettingsError(
+                f"--data is {settings.data}, but {file} is a file; name a folder, which is made if it is"
+                " missing."
+            )
         spanish = spanish_is_installed()
         personas = load_personas(settings.personas, spanish)
         adapters = load_adapters(

@@ -11,10 +11,10 @@ import hmac
 import logging
 import math
 import secrets
+from functools import partial
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..addresses import OPAQUE_ORIGIN, Origin, caller_of, is_loopback, plain_origin, split_host
@@ -22,6 +22,7 @@ from ..errors import shorten
 from ..principal import Limits, Principal
 from ..settings import Settings
 from .connect_rate import Recent
+from .http import refuse_request
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class AuthMiddleware:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        refuse = _Refusal(scope, receive, send)
+        refuse = partial(refuse_request, scope, receive, send)
         if not self._host_fits(scope, headers):
             return await refuse(
                 421,
@@ -206,25 +207,6 @@ class AuthMiddleware:
             await send(message)
 
         return send_with_cookie
-
-
-class _Refusal:
-    """The answer to one request that does not get through."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-
-    async def __call__(
-        self, status: int, code: str, text: str, headers: dict[str, str] | None = None
-    ) -> None:
-        if self._scope["type"] == "websocket":
-            # closing before accepting makes the server answer 403
-            await self._receive()
-            return await self._send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
-        answer = JSONResponse({"error": code, "message": text}, status, headers)
-        await answer(self._scope, self._receive, self._send)
 
 
 def has_key(connection: HTTPConnection, *wanted: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from ..errors import BadInput, CapacityError, NotFound, PersonaplexError, StorageFull, TalkRunning, TooLarge
 from ..json_input import read_json
@@ -57,6 +58,25 @@ def error_response(error: PersonaplexError) -> JSONResponse:
         content["retry_after_s"] = error.retry_after_s
         headers["Retry-After"] = str(error.retry_after_s)
     return JSONResponse(content, status_of(error), headers)
+
+
+async def refuse_request(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    status: int,
+    code: str,
+    text: str,
+    headers: dict[str, str] | None = None,
+) -> None:
+    """Answer a request that does not get through; a WebSocket is refused before it opens, by 403."""
+    is_socket = scope["type"] == "websocket"
+    if is_socket:
+        await receive()
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            return await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
+    answer = JSONResponse({"error": code, "message": text}, 403 if is_socket else status, headers)
+    await answer(scope, receive, send)
 
 
 def too_large(limit_bytes: int) -> TooLarge:

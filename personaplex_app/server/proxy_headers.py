@@ -18,15 +18,21 @@ PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 _X_FORWARDED = ("for", "host", "proto", "prefix", "port", "server", "scheme", "ssl")
 FORWARDED = (*(f"x-forwarded-{name}" for name in _X_FORWARDED), "forwarded", "x-real-ip", "x-gradio-server")
 FOR_LINKS = ("x-forwarded-host", "x-forwarded-proto")
+# RFC 7239: for=192.0.2.60;proto=https;host=voice.example, for="[2001:db8::1]:4711"
+_PART_OF_FORWARDED = re.compile(
+    r"(?P<name>[\w.-]+)\s*=\s*(?P<value>\"(?:[^\"\\]|\\.)*\"|[^\s,;\"]*)|(?P<next>,)", re.ASCII
+)
+_USUAL_PORTS = ("80", "443")
 
 
 class ProxyHeaders(ProxyHeadersMiddleware):
     """ASGI middleware, the outermost: behind it a request looks as it did when it left the browser.
 
-    X-Forwarded-For, -Proto, -Host and -Prefix of `trusted` proxies are used; such headers of others are
-    removed, except -Host and -Proto where only a relay can reach the app (`relayed`): the page makes its
-    links of them. The prefix, or rather `root_path` where it is set, becomes the scope's `root_path` and the
-    beginning of its `path`, also where the proxy removed it.
+    X-Forwarded-For, -Proto, -Host, -Port and -Prefix of `trusted` proxies are used, or Forwarded (RFC 7239)
+    of those that send none of the first three; such headers of others are removed, except -Host and -Proto
+    where only a relay can reach the app (`relayed`): the page makes its links of them. The prefix, or rather
+    `root_path` where it is set, becomes the scope's `root_path` and the beginning of its `path`, also where
+    the proxy removed it.
     """
 
     def __init__(self, app: ASGIApp, trusted: tuple[str, ...], root_path: str, relayed: bool = False) -> None:
@@ -46,9 +52,10 @@ class ProxyHeaders(ProxyHeadersMiddleware):
         if peer:
             scope["client"] = (plain_address(peer), *port)
         if peer in self._trusted:
-            host = _first(headers, "x-forwarded-host")
+            _take_forwarded(headers)
+            host = _first(headers, "x-forwarded-host") or headers.get("host", "")
             if host and _is_host(host):
-                headers["host"] = host
+                headers["host"] = _with_port(host, _first(headers, "x-forwarded-port"))
             del headers["x-forwarded-host"]
             if scheme := _first(headers, "x-forwarded-proto"):
                 # of a chain of proxies each may add its own
@@ -59,7 +66,7 @@ class ProxyHeaders(ProxyHeadersMiddleware):
             if not prefix and PREFIX.fullmatch(forwarded):
                 prefix = forwarded
         else:
-            if "x-forwarded-for" in headers:
+            if "x-forwarded-for" in headers or "forwarded" in headers:
                 self._warn()
             for name in self._dropped:
                 del headers[name]
@@ -75,10 +82,41 @@ class ProxyHeaders(ProxyHeadersMiddleware):
         if not self._warned:
             self._warned = True
             log.warning(
-                "A request came with X-Forwarded-For from an address that is not trusted; the header was"
-                " ignored. If that is your proxy, name it with --trusted-proxies: until then all its visitors"
-                " count as one caller."
+                "A request came with X-Forwarded-For or Forwarded from an address that is not trusted; the"
+                " header was ignored. If that is your proxy, name it with --trusted-proxies: until then all"
+                " its visitors count as one caller."
             )
+
+
+def _take_forwarded(headers: MutableHeaders) -> None:
+    """Set the three headers that a Forwarded header stands for, unless the proxy speaks in those."""
+    text = ",".join(headers.getlist("forwarded"))
+    del headers["forwarded"]
+    if not text or any(f"x-forwarded-{name}" in headers for name in ("for", "host", "proto")):
+        return
+    hops: list[dict[str, str]] = [{}]
+    for part in _PART_OF_FORWARDED.finditer(text):
+        if part["next"]:
+            hops.append({})
+        else:
+            value = part["value"]
+            if value.startswith('"'):
+                value = re.sub(r"\\(.)", r"\1", value[1:-1])
+            hops[-1].setdefault(part["name"].lower(), value)
+    for name in ("for", "host", "proto"):
+        if values := [hop[name] for hop in hops if name in hop]:
+            headers[f"x-forwarded-{name}"] = ", ".join(values)
+
+
+def _with_port(host: str, port: str) -> str:
+    """Return a host with the port that the browser used, where only the proxy told of it.
+
+    80 and 443 are what a scheme has without a word, and a proxy behind another one names them wrongly.
+    """
+    told = port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536
+    if not told or port in _USUAL_PORTS or split_host(host)[1] is not None:
+        return host
+    return f"{host}:{port}"
 
 
 def _first(headers: MutableHeaders, name: str) -> str:

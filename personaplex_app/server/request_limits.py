@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections import Counter, deque
@@ -12,11 +13,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import CapacityError, PersonaplexError, TooLarge
-from .http import check_announced, error_response, principal_of, too_large
+from .http import check_announced, error_response, principal_of, refuse_request, too_large
+
+log = logging.getLogger(__name__)
 
 # Gradio works on a body on the event loop, up to 2 ms a KiB; a role prompt in JSON escapes takes 24 KiB
 MAX_BODY_BYTES = 32 << 10
@@ -45,16 +47,20 @@ class CookieLimit:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._logged = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
             headers = MutableHeaders(scope=scope)
             cookies = "; ".join(headers.getlist("cookie"))
             if len(cookies) > MAX_COOKIE_BYTES:
-                return await _refuse_large(
+                self._log_once()
+                return await refuse_request(
                     scope,
                     receive,
                     send,
+                    431,
+                    "cookies",
                     f"The cookies have {len(cookies)} bytes, {MAX_COOKIE_BYTES} is the limit; delete this"
                     " site's.",
                 )
@@ -62,12 +68,10 @@ class CookieLimit:
                 headers["cookie"] = "; ".join(pair.strip() for pair in cookies.split(";") if "\\" not in pair)
         await self._app(scope, receive, send)
 
-
-async def _refuse_large(scope: Scope, receive: Receive, send: Send, text: str) -> None:
-    if scope["type"] == "websocket":
-        await receive()
-        return await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
-    await JSONResponse({"error": "cookies", "message": text}, 431)(scope, receive, send)
+    def _log_once(self) -> None:
+        if not self._logged:
+            self._logged = True
+            log.warning("refused a request with more than %d bytes of cookies", MAX_COOKIE_BYTES)
 
 
 @dataclass

@@ -11,15 +11,17 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from .figures import dates, money, names, numbers
-from .figures.figure import DASH, SPACE, Figure, Rule
+from .figures import dates, designators, money, names, numbers
+from .figures.figure import DASH, ISO_DATE, SPACE, Figure, Rule
 from .figures.tables import MONTHS, TITLES, VULGAR, WEEKDAYS
 
 # the longest and most particular first: each takes a whole figure
 _RULES: tuple[Rule, ...] = (
     *names.ADDRESSES,
+    *designators.NETWORK,
     *dates.DATES,
     *names.PHONES,
+    *designators.NAMED,
     *names.VERSIONS,
     *dates.TIMES,
     *money.MONEY,
@@ -34,7 +36,8 @@ _BEGIN_WITH_LETTERS = (
     "a@b.com", "www.b.com", "b.com", "May 5", "May 2025", "Mon-Fri", "Mon 9", "Jan-Mar", "v2", "USD 5",
     "code 123", "call 123", "CA 12345", "in 1998", "No. 5", "A12", "Louis XIV", "Ave.",
     "noon-3", "M-F 9", "Fig. 2-1", "DE89 3704 0044", "ends in 4242", "dial *67",
-    "GMT-5",
+    "GMT-5", "MAY 5", "FY2026", "a4:83:e7:0b:12:ff", "fe80::1", "RFC 2616", "HTTP/2", "H.264", "IPv4",
+    "PM2.5", "M8x1", "Python 3.10",
 )  # fmt: skip
 # the rules for figures that may begin with a letter; most words need no more than these
 _WORD_RULES = tuple(rule for rule in _RULES if any(rule[0].match(each) for each in _BEGIN_WITH_LETTERS))
@@ -162,7 +165,7 @@ def _joined(first: Figure, second: Figure, mark: str) -> Figure | None:
     }
     if not second.ranges or (wide and (len(kinds) > 1 or "" in kinds)) or len(kinds - {""}) > 1:
         return None
-    if mark == "/":
+    if mark == "/" and not first.kind == second.kind == ISO_DATE:
         return Figure(f"{first.words}, {second.words}")
     if first == second and not first.unit:
         return Figure(f"{first.head} {second.head}")

@@ -28,18 +28,17 @@ MAX_NAME_CHARS = 60
 SAMPLE_FILES = (AGENT_WORDS, AGENT_AUDIO, USER_AUDIO, *ANNOTATIONS)
 _BLOCK_BYTES = 1 << 20
 _UTF8_FLAG = 0x800
-_UNREADABLE = (
+_DAMAGED = (
     zipfile.BadZipFile,
-    zipfile.LargeZipFile,
     NotImplementedError,  # encrypted, or packed by a method that is not known
     RuntimeError,
     EOFError,
-    OSError,
-    ValueError,  # names that are no Unicode
     zlib.error,
     lzma.LZMAError,
 )
+_UNREADABLE = (*_DAMAGED, zipfile.LargeZipFile, OSError, ValueError)  # names that are no Unicode
 _NAMED = 3
+_ONE_INSIDE = "A zip within a zip is not opened: unpack it first. "
 
 
 def unpack(archive: Path, into: Path, note: Note) -> Path:
@@ -59,6 +58,7 @@ def unpack(archive: Path, into: Path, note: Note) -> Path:
                 )
             folders = _folder_names({path.parent for path, _ in wanted})
             left_bytes = MAX_BYTES
+            damaged = 0
             for path, entry in wanted:
                 target = into / folders[path.parent] / path.name
                 if target.exists():
@@ -71,7 +71,16 @@ def unpack(archive: Path, into: Path, note: Note) -> Path:
                         f" {MAX_AUDIO_S:.0f} s or less."
                     )
                 else:
-                    left_bytes = _extract(file, entry, target, left_bytes)
+                    try:
+                        left_bytes = _extract(file, entry, target, left_bytes)
+                    except _DAMAGED:
+                        # what was written counts, though it is taken away
+                        left_bytes -= target.stat().st_size if target.exists() else 0
+                        target.unlink(missing_ok=True)
+                        damaged += 1
+                        if damaged == len(wanted):
+                            raise
+                        note(f"{shorten(str(path))} is damaged or has a password, and was left out.")
     except _UNREADABLE:
         raise BadInput(
             f"The file cannot be unpacked: it {_what_it_is(archive)}. Make a plain zip, without a password,"
@@ -79,9 +88,10 @@ def unpack(archive: Path, into: Path, note: Note) -> Path:
         ) from None
     found = f"; it holds {_listed(beside)}" if beside else ""
     if not wanted:
+        inside = _ONE_INSIDE if any(".zip" in name for name in beside) else ""
         raise BadInput(
             f"The zip holds no sample: there is no {AGENT_WORDS}, {AGENT_AUDIO} or {USER_AUDIO} to take in it"
-            f"{found}. Make one of ROOT/ID/{AGENT_WORDS} and so on."
+            f"{found}. {inside}Make one of ROOT/ID/{AGENT_WORDS} and so on."
         )
     if beside:
         note(f"Passed over, as no part of a sample: {_listed(beside)}.")

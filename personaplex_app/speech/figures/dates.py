@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-from .figure import COUNTED, DASH, FRACTION, SPACE, Figure, Rule, Say, any_of, rule, signed
+from .figure import COUNTED, DASH, FRACTION, ISO_DATE, SPACE, Figure, Rule, Say, any_of, rule, signed
 from .number_words import cardinal, number, ordinal, plural, two_digits, year
 from .numbers import quantity
 from .tables import MONTHS, WEEKDAYS
 
-_MONTH = rf"(?:{any_of({*MONTHS, *(name[:3] for name in MONTHS), 'Sept'})})(?:\b\.?)"
+_MONTH_NAMES = {*MONTHS, *(name[:3] for name in MONTHS), "Sept"}
+_MONTH = rf"(?:{any_of({*_MONTH_NAMES, *map(str.upper, _MONTH_NAMES)})})(?:\b\.?)"
 _WEEKDAY = rf"(?:{any_of({*WEEKDAYS, *(name[:3] for name in WEEKDAYS), 'Tues', 'Thur', 'Thurs'})})(?:\b\.?)"
 _LAST_DAYS = {"F": "Friday", "S": "Saturday"}
 _HALF = r"[AaPp](?:\.\s?[Mm]\.|\.?[Mm]\b)"
@@ -34,7 +35,7 @@ def _fraction(match: re.Match[str]) -> Figure | str | None:
 
 
 def _month(text: str) -> str:
-    return next(name for name in MONTHS if name.startswith(text[:3]))
+    return next(name for name in MONTHS if name.startswith(text[:3].capitalize()))
 
 
 def _day_of(month: int, day: int) -> str | None:
@@ -53,8 +54,12 @@ def _two_dates(match: re.Match[str]) -> str | None:
 
 
 def _zone(match: re.Match[str]) -> str:
+    return f"{match['zone']} {_offset(match)}"
+
+
+def _offset(match: re.Match[str]) -> str:
     minutes = f" {two_digits(int(match['minutes']))}" if int(match["minutes"] or 0) else ""
-    return f"{match['zone']} {signed(match['sign'])}{cardinal(int(match['hours']))}{minutes}"
+    return f"{signed(match['sign'])}{cardinal(int(match['hours']))}{minutes}"
 
 
 def _year_of(text: str) -> str:
@@ -73,12 +78,14 @@ def _numeric_date(match: re.Match[str]) -> str | None:
     return date and f"{date}, {_year_of(match['year'])}"
 
 
-def _iso_date(match: re.Match[str]) -> str | None:
+def _iso_date(match: re.Match[str]) -> Figure | None:
     month, day = int(match["month"]), int(match["day"])
     if not (1 <= month <= 12 and 1 <= day <= 31):
         return None
     clock = f" at {_clock(match['time'])}" if match["time"] else ""
-    return f"{_day_of(month, day)}, {year(int(match['year']))}{clock}"
+    zone = f", UTC {_offset(match)}" if match["hours"] else ""
+    words = f"{_day_of(month, day)}, {year(int(match['year']))}{clock}{zone}"
+    return Figure(words, kind=ISO_DATE, ranges=True)
 
 
 def _days(match: re.Match[str]) -> list[str] | None:
@@ -111,7 +118,7 @@ def _month_year(match: re.Match[str]) -> str:
 def _names_range(names: tuple[str, ...]) -> Say:
     def say(match: re.Match[str]) -> str:
         def full(written: re.Match[str]) -> str:
-            return next(name for name in names if name.startswith(written[0][:3]))
+            return next(name for name in names if name.startswith(written[0][:3].capitalize()))
 
         words = re.sub(r"[A-Z]\w+\.?", full, match[0])
         return re.sub(rf"\s?{DASH}\s?", " to ", words).replace("/", " and ")
@@ -166,19 +173,27 @@ DATES: tuple[Rule, ...] = (
     rule(rf"\d{{1,2}}/\d{{1,2}}{DASH}\d{{1,2}}/\d{{1,2}}", _two_dates),
     rule(
         r"(?P<year>\d{4})(?P<mark>[-/])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)"
-        r"(?:[T ](?P<time>\d\d:\d\d(?::\d\d)?)Z?)?",
+        r"(?:[T ](?P<time>\d\d:\d\d(?::\d\d)?)(?:[.,]\d+)?"
+        r"(?:Z|(?P<sign>[-+−])(?P<hours>\d\d):?(?P<minutes>\d\d))?)?",
         _iso_date,
     ),
     rule(r"(?P<a>\d{1,2})(?P<mark>[./-])(?P<b>\d{1,2})(?P=mark)(?P<year>\d{4}|\d\d)", _numeric_date),
     rule(
-        rf"(?P<month>{_MONTH})\s(?P<days>\d{{1,2}}(?:st|nd|rd|th)?(?:\s?{DASH}\s?\d{{1,2}}(?:st|nd|rd|th)?)?)"
-        r"(?!\d|\s?(?:[AaPp]\.?[Mm]\b|%))(?:,?\s(?P<year>\d{4})(?!\d))?",
+        rf"(?P<month>{_MONTH})\s(?P<days>\d{{1,2}}(?:st|nd|rd|th)?(?:(?:\s?{DASH}\s?|\sto\s)\d{{1,2}}(?:st|nd|rd|th)?)?)"
+        rf"(?!\d|:\d|\s?(?:[AaPp]\.?[Mm]\b|%)|\s(?:of\s)?{_MONTH})"
+        r"(?:,?\s(?P<year>\d{4})(?!\d))?",
         _month_day,
     ),
     rule(
         rf"(?P<days>\d{{1,2}}(?:st|nd|rd|th)?(?:\s?{DASH}\s?\d{{1,2}}(?:st|nd|rd|th)?)?)(?:\sof\s|[\s-])"
         rf"(?P<month>{_MONTH})(?:(?:,?\s|-)(?P<year>\d{{4}})(?!\d))?",
         _day_month,
+    ),
+    # "3. May 2026", where a full stop alone would end a sentence: "I have 3. May I come?"
+    rule(rf"(?P<days>\d{{1,2}})\.\s(?P<month>{_MONTH}),?\s(?P<year>\d{{4}})(?!\d)", _day_month),
+    rule(
+        r"(?P<month>0[1-9]|1[0-2])/(?P<year>(?:19|20)\d\d)(?!\d)",
+        lambda m: f"{MONTHS[int(m['month']) - 1]} {year(int(m['year']))}",
     ),
     rule(rf"(?P<month>{_MONTH})(?P<comma>,?)\s(?P<year>(?:1[1-9]|20)\d\d)", _month_year),
     rule(
@@ -209,6 +224,7 @@ TIMES: tuple[Rule, ...] = (
     ),
 )
 YEARS: tuple[Rule, ...] = (
+    rule(r"FY\s?(?P<year>\d{4})", lambda m: f"F Y {year(int(m['year']))}"),
     rule(
         r"(?P<lead>(?i:in|since|of|until|by|from|year|around|before|after|founded|established|born|circa|ca?\.)\s)"
         r"(?P<year>1[1-9]\d\d|20\d\d)(?!" + COUNTED + ")",

@@ -28,6 +28,8 @@ class Figure:
         return f"{self.head} {self.unit}".strip()
 
 
+# two of these with a stroke between them are the ends of an interval
+ISO_DATE = "date iso"
 Say = Callable[[re.Match[str]], Figure | str | None]
 """Returns the words of what a pattern matched, None where it is no such figure after all."""
 Rule = tuple[re.Pattern[str], Say]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .figure import COUNTED, Rule, any_of, rule
-from .number_words import ONES, cardinal, digits, number, ordinal, two_digits, year
+from .number_words import cardinal, digits, in_pairs, number, ordinal
 from .tables import MONARCHS, NUMBERED, STREETS, TOP_DOMAINS
 
 _TO_CALL = re.compile(
@@ -34,8 +34,6 @@ def _short_phone(match: re.Match[str]) -> str | None:
 
 def _version(match: re.Match[str]) -> str | None:
     parts = match["parts"].split(".")
-    if not match["v"] and len(parts) == 4 and all(int(part) < 256 for part in parts):
-        return " dot ".join(map(digits, parts))  # an address of the internet
     if not match["v"] and len(parts) > 2 and all(len(part) == 3 for part in parts[1:]) and parts[0] != "0":
         return number("".join(parts))  # an amount with points between its thousands
     lead = "version " if match["v"] in ("v", "V") else match["v"]
@@ -55,13 +53,7 @@ def _lead_digits(match: re.Match[str]) -> str:
 
 def _house(match: re.Match[str]) -> str:
     figure = match["number"]
-    value = int(figure)
-    if value < 100 or (value < 1000 and not value % 100) or figure.startswith("0"):
-        said = number(figure)
-    elif len(figure) == 3:
-        said = f"{ONES[value // 100]} {two_digits(value % 100)}"
-    else:
-        said = year(value) if len(figure) == 4 else digits(figure)
+    said = number(figure) if figure.startswith("0") else in_pairs(int(figure))
     return f"{said} {match['letter']}".strip()
 
 
@@ -205,7 +197,7 @@ CODES: tuple[Rule, ...] = (
     # "Figure 2-1" is no range
     rule(
         r"(?P<lead>(?:[Ff]igure|[Ff]ig\.|[Tt]able|[Ee]xhibit|[Ff]orm|[Bb]oeing)\s)(?P<a>\d+)-(?P<b>\d+)",
-        lambda m: f"{m['lead']}{number(m['a'])} dash {number(m['b'])}",
+        lambda m: f"{m['lead']}{in_pairs(int(m['a']))} dash {in_pairs(int(m['b']))}",
     ),
     rule(rf"(?P<number>\d{{1,5}})(?P<letter>[A-Z]?)(?=\s{_STREET}(?:{any_of(STREETS)})\b)", _house),
     # "2026-118", "978-3-16-14-0"

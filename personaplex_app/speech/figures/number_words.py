@@ -64,6 +64,17 @@ def year(value: int) -> str:
     return cardinal(high) + " " + ("hundred" if not low else two_digits(low))
 
 
+def in_pairs(value: int) -> str:
+    """Return the number of a house, a port or a document as it is read out: 404 as "four oh four"."""
+    if value < 100 or (value < 1000 and not value % 100):
+        return cardinal(value)
+    if value < 1000:
+        return f"{ONES[value // 100]} {two_digits(value % 100)}"
+    if value < 10_000:
+        return year(value)
+    return cardinal(value) if value % 1000 < 10 else digits(str(value))
+
+
 def plural(value: int) -> str:
     """Return 1990 as "nineteen nineties", 90 as "nineties", 5 as "fives"."""
     words = year(value) if value >= 100 else cardinal(value)

@@ -82,6 +82,9 @@ def _measure(match: re.Match[str]) -> Figure | None:
     if match["unit"] == "in" and apart and not re.match(r"\.\s[a-z]", match.string[match.end() :]):
         return None  # the word "in"
     one, many = UNITS[match["unit"]]
+    beside = re.fullmatch(r"(\d\d+)/(\d\d+)", written)
+    if beside and int(beside[2]) not in (10, 12, 16, 20, 32, 64, 100):
+        return Figure(f"{number(beside[1])}, {number(beside[2])}", many)  # "50/60 Hz" is no fraction
     single = written in ("1", "1.0")
     per = match["per"] and ("second" if match["per"] == "s" else UNITS.get(match["per"], (match["per"],))[0])
     per = f" per {per}" if per else ""
@@ -173,8 +176,11 @@ NUMBERS: tuple[Rule, ...] = (
     ),
     # the lines of a screen
     rule(
-        r"(?P<head>\d\d?)(?P<tail>20|40|60|80)[pi]\b",
-        lambda m: f"{number(m['head'])} {number(m['tail'])} {m[0][-1].upper()}",
+        r"(?P<head>\d\d?)(?P<tail>20|40|60|80)(?P<kind>[pi])(?P<rate>\d\d)?\b",
+        lambda m: (
+            f"{number(m['head'])} {number(m['tail'])} {m['kind'].upper()}"
+            + (f" {number(m['rate'])}" if m["rate"] else "")
+        ),
     ),
     rule(
         rf"(?P<about>~?)(?P<sign>{SIGN})(?P<number>{NUMBER})(?:(?P<letter>k|K|M|B|bn)\b|\s(?P<scale>{SCALE})\b)?"
