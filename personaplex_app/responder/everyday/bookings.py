@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 
 from ...speech.figures.number_words import digits
-from ..facts import Fact
-from ..lexicon import WEEK, days_in
+from ..lexicon import WEEK
 from ..memory import given_name
 from ..numbers import word_list
 from ..phrasing import lower_first
 from .contract import Reply, Talk, reply
 from .corrections import swap_in
+from .opening_hours import OpeningHours
 from .price_list import Item, amount, mentions
 from .spoken_numbers import with_digits
 from .state import Booking
@@ -136,17 +136,12 @@ _NO_CONTACT = re.compile(r"\b(?:no|not|rather not|do not|skip|without|none)\b")
 class Bookings:
     """Takes bookings for a role whose notes speak of any."""
 
-    def __init__(self, prompt: str, style: str, facts: tuple[Fact, ...], items: tuple[Item, ...]) -> None:
+    def __init__(self, prompt: str, style: str, hours: OpeningHours, items: tuple[Item, ...]) -> None:
         self._offered = style == "service" and _NO_BOOKINGS.search(prompt) is None
         self._items = items
         # where nothing is said of a book, what has a price is ordered
         self._has_book = _BOOK.search(prompt) is not None
-        self._opening = tuple(
-            fact
-            for fact in facts
-            if re.search(r"(?i)\b(?:open|visits?|appointments?|possible|closed)\b", fact.text)
-            and days_in(fact.text)
-        )
+        self._hours = hours
         # the names under which what is booked appears in the notes
         self._things = tuple(word for word in _WHATS.split("|") if re.search(rf"(?i)\b{word}s?\b", prompt))
 
@@ -251,28 +246,17 @@ class Bookings:
 
     def _next(self, booking: Booking, talk: Talk) -> Reply | None:
         """Ask for what is missing, or read it all back."""
-        closed = self._closed(booking)
-        if closed:
-            talk.note(booking=replace(booking, day="", asked="day"))
-            return reply(
-                f"I'm afraid that doesn't work:"
-                f" {closed[:1].lower() + closed[1:] if closed.startswith('The ') else closed} Which other day"
-                f" would suit you?",
-                True,
-            )
+        if refused := self._hours.refusal(f"{booking.day} at {booking.time}".lower(), talk.clock()):
+            # a time may be impossible on one day only
+            which = "time" if booking.time and "outside" in refused else "day"
+            talk.note(booking=replace(booking, **{which: ""}, asked=which))
+            return reply(f"I'm afraid {refused} Which other {which} would suit you?", True)
         missing = _missing(booking)
         talk.note(booking=replace(booking, asked=missing, done=False))
         if missing:
             have = read_booking(booking)
             return reply(f"Gladly: {have}. {_ASK[missing]}", True)
         return reply(f"So that's {read_booking(booking)}. Is that right?", True)
-
-    def _closed(self, booking: Booking) -> str:
-        """Return the note by which a weekday is impossible, "" for none."""
-        day = booking.day.lower().split()[-1] if booking.day else ""
-        if day not in WEEK:
-            return ""
-        return next((fact.text for fact in self._opening if WEEK.index(day) not in days_in(fact.text)), "")
 
     def _filled(self, booking: Booking, turn: Turn) -> Booking:
         """Return the booking with all that the turn says about it."""

@@ -102,7 +102,8 @@ class Everyday:
         # a teacher who asks quiz questions holds no quiz
         self._games = Games("" if style == "tutor" else brief.prompt, self._knowledge)
         prices = read_prices(brief)
-        self._bookings = Bookings(brief.prompt, style, brief.facts, prices)
+        hours = OpeningHours(brief)
+        self._bookings = Bookings(brief.prompt, style, hours, prices)
         self._encoder = encoder
         acts = self._routers.orders.route if self._routers else None
         self._orders = make_orders(brief.prompt, prices, style, acts)
@@ -114,9 +115,10 @@ class Everyday:
             Exercises(brief.prompt, style).reply,
             Tales(brief.prompt, style).reply,
             self._games.reply,
-            OpeningHours(brief).answer,
+            hours.answer,
             PriceQuestions(read_prices(brief)).answer,
             self._bookings.reply,
+            hours.refuse,
             self._orders.reply,
             self._surely_meant,
             correct,
