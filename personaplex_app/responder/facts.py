@@ -323,7 +323,8 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
     parts = [p.strip() for p in re.split(r",\s(?:and\s)?|\sand\s(?=[^,]*[$€£])", text)]
     if found or len(parts) < 2:
         return found
-    if len(re.findall(_MONEY, text)) == 1 and (named := _PRICE_OF_NAME.match(text)):
+    named = _PRICE_OF_NAME.match(text)
+    if len(re.findall(_MONEY, text)) == 1 and named and not has_verb(named["item"]):
         more = f",{named['more']}" if named["more"] else ""
         return [(f"{named['item']}{more} is {named['value']}", named["item"])]
     found_of = next(

@@ -21,7 +21,7 @@ from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
 from .everyday.corrections import repaired
 from .everyday.layer import Everyday
-from .everyday.turn import Turn
+from .everyday.turn import Turn, questions_in, without_break_in
 from .facts import read_brief
 from .figure_guard import NO_FIGURE, states_only
 from .language_model import LanguageModel
@@ -139,14 +139,14 @@ class RuleResponder:
 
     def reply(self, user_text: str) -> Iterator[str]:
         """Yield the answer's sentences. Nothing is remembered until `record_played`."""
-        draft = self._begin(repaired(" ".join(user_text[:MAX_USER_CHARS].split())))
+        draft = self._begin(_as_meant(user_text))
         draft.sentences = self._without_unknown_figures(self._turn(draft, draft.user_text), draft)
         self.pace = draft.memory.everyday.pace
         return (sentence.text for sentence in draft.sentences)
 
     def knows(self, user_text: str) -> bool:
         """Return whether more than small talk or a refusal answers a turn. Nothing is remembered."""
-        text = repaired(" ".join(user_text[:MAX_USER_CHARS].split()))
+        text = _as_meant(user_text)
         draft = Draft(text, self._turns, self._memory.copy())
         self._turn(draft, text)
         return draft.sure
@@ -203,29 +203,34 @@ class RuleResponder:
             return [Sentence(self._lead(draft, "unclear"))]
         # on the draft's copy of the memory, which becomes the talk's only if this reply is played
         named = memory.take_note(text)
-        kind = kind_of(plain)
-        asks = (
-            kind not in (None, "open")
-            or "?" in text
-            or re.match(r"(what|which|how|tell me|explain|describe)\b", plain) is not None
-        )
-        matches = self._index.search(self._index.query(text), 1)
-        turn = RuleInput(
-            plain, asks, named, matches[0].coverage if matches else 0.0, self._recalled_share(memory, plain)
-        )
-        slots = self._slots(draft, turn, text)
-        sentences = self._decide(draft, turn, slots, text)
+        parts = [self._part(draft, part, named) for part in questions_in(text)]
+        # two questions that one note answers are answered once
+        sentences = list({each.text: each for _, found in parts for each in found}.values())
+        asks = any(turn.question for turn, _ in parts)
         if asks and not re.search(
             r"\b(did i|i just|my (last )?question|was i) (just )?(ask|say|asking)?", plain
         ):
             memory.questions = [*memory.questions, text][-40:]
-        if not asks and turn.words >= 4:
+        if not asks and len(plain.split()) >= 4:
             memory.last_answer = plain
         if named and memory.user_name and not any(memory.user_name in each.text for each in sentences):
             sentences = [Sentence(self._lead(draft, "greet_name")), *sentences]
         # whoever grieves or fears is spoken to plainly
         grave = memory.everyday.feeling not in ("", "joy")
         return sentences if grave else self._manner.spoken(sentences, memory)
+
+    def _part(self, draft: Draft, text: str, named: bool) -> tuple[RuleInput, list[Sentence]]:
+        """Return a turn, or one of its two questions, as the rules see it, with the answer."""
+        plain = text.lower().replace("’", "'").strip()
+        asks = (
+            kind_of(plain) not in (None, "open")
+            or "?" in text
+            or re.match(r"(what|which|how|tell me|explain|describe)\b", plain) is not None
+        )
+        matches = self._index.search(self._index.query(text), 1)
+        fits = matches[0].coverage if matches else 0.0
+        turn = RuleInput(plain, asks, named, fits, self._recalled_share(draft.memory, plain))
+        return turn, self._decide(draft, turn, self._slots(draft, turn, text), text)
 
     def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Sentence]:
         """Return the first of these that applies.
@@ -382,6 +387,11 @@ class RuleResponder:
         known = self._brief.figures | draft.memory.figures
         known_only = [sentence for sentence in sentences if states_only(sentence.text, known)]
         return known_only or [Sentence(NO_FIGURE)]
+
+
+def _as_meant(user_text: str) -> str:
+    """Return what somebody said without what they took back in the same breath, and how they broke in."""
+    return without_break_in(repaired(" ".join(user_text[:MAX_USER_CHARS].split())))
 
 
 def _letters_of(text: str) -> str:

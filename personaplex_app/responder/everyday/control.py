@@ -19,7 +19,7 @@ _AGAIN = re.compile(
 _AGAIN_SOON = re.compile(
     r"\b(?:see you|meet again|be back|come (?:back|by|again)|drop by|return|speak|talk|until"
     r"|till)\b(?: to you| again)?"
-    rf" (?P<when>(?:on |next |this )?(?:{'|'.join(WEEK)})|tomorrow|tonight|soon|then|later|next"
+    rf" (?P<when>(?:on |next |this )?(?:{'|'.join(WEEK)})(?: then)?|tomorrow|tonight|soon|then|later|next"
     rf" (?:week|time|month)"
     r"|at the weekend|in a (?:bit|while))\b"
 )
@@ -59,6 +59,8 @@ _PLAINER = (
 )
 
 
+# similarity from which something that was told is what the user asks back
+_TOLD_ALIKE = 0.25
 _TEACHING = frozenset(("language", "lesson", "tutor", "teacher"))
 
 
@@ -97,6 +99,16 @@ def _asked(_: Turn, talk: Talk) -> Reply | None:
     lines = ("You asked me: {asked_before}.", "Your last question was: {asked_before}.")
     nothing = ("You haven't asked me anything yet. What would you like to know?",)
     return reply(talk.line("asked", lines) or talk.line("asked.nothing", nothing))
+
+
+def _told_back(turn: Turn, talk: Talk) -> Reply | None:
+    """Say back what the user told of the thing that they name, or what they told last."""
+    told = talk.memory.statements
+    if not told:
+        return _asked(turn, talk)
+    likeness = talk.likeness(second_person(turn.text), told)
+    best = int(likeness.argmax()) if likeness.max() >= _TOLD_ALIKE else -1
+    return reply(f"You told me that {lower_first(told[best])}.")
 
 
 def _asked_first(_: Turn, talk: Talk) -> Reply | None:
@@ -271,6 +283,7 @@ ABOUT_THE_TALK: dict[str, Skill] = {
     "longer": _longer,
     "asked": _asked,
     "asked_first": _asked_first,
+    "told_back": _told_back,
     "said": _said,
     "how_many": _how_many,
     "told_name": _told_name,

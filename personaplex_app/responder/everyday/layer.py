@@ -206,7 +206,8 @@ class Everyday:
         # what the words of a rule tell is left to the rule
         if any(intent.meets(turn, self._role.style) for intent in self._intents):
             return None
-        return self._meant(turn, talk, SURE)
+        near = self._role.index.likeness(turn.text, self._role.index.query("")) if turn.question else None
+        return self._meant(turn, talk, SURE if near is None else max(SURE, float(near.max())))
 
     def _meant(self, turn: Turn, talk: Talk, least: float) -> Reply | None:
         name = self._routers.meant.route(turn.text, least) if self._routers else ""
