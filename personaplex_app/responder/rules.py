@@ -53,6 +53,8 @@ _OF_MINE = re.compile(
 _OFFERED_EVERY = 3
 # a request that is less like every note is not about them
 _NEAR_NOTE = 0.42
+# a question that is about as near to a note as to an example is about the note
+_AS_NEAR = 0.06
 # how alike a turn of some words and a forbidden subject must be for the turn to be about it
 _TABOO_ALIKE = 0.36
 _TABOO_WORDS = 3
@@ -269,7 +271,8 @@ class RuleResponder:
                 return sentences
             near = self._index.likeness(text, self._index.query("")) if about_facts else None
             least = 0.0 if near is None else float(near.max())
-            meant = self._everyday.reply_by_meaning(said, memory, slots.value, least)
+            nearer = least + _AS_NEAR if turn.question else least
+            meant = self._everyday.reply_by_meaning(said, memory, slots.value, nearer)
             if meant:
                 return list(meant.sentences)
             if least < _NEAR_NOTE and (able := self._everyday.able(said, memory, slots.value)):

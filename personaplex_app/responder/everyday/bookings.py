@@ -131,6 +131,7 @@ _BARE_CHANGE = re.compile(
 _SMALL_NAME = re.compile(r"^[A-Za-z][\w'-]*(?: [A-Za-z][\w'-]*){0,2}$")
 _NO_NAMES = frozenset(word_list("no why stop with without for at the a an and to in on my i it not"))
 _NO_CONTACT = re.compile(r"\b(?:no|not|rather not|do not|skip|without|none)\b")
+_CONTACT_REFUSED = re.compile(r"\b(?:not|without|no)\b.*\b(?:number|phone|mail|address|contact)\b")
 
 
 class Bookings:
@@ -311,7 +312,8 @@ class Bookings:
             and bare.split()[0].lower() not in _NO_NAMES
         ):
             return replace(booking, name=bare.title())
-        if booking.asked == "contact" and not booking.contact and _NO_CONTACT.search(turn.bare):
+        refused = _NO_CONTACT if booking.asked == "contact" else _CONTACT_REFUSED
+        if not turn.question and not booking.contact and refused.search(turn.bare):
             return replace(booking, contact="none")
         return booking
 

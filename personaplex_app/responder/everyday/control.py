@@ -264,7 +264,8 @@ def _goodbye(turn: Turn, talk: Talk) -> Reply | None:
         return None
     name = talk.memory.user_name and f", {talk.memory.user_name}"
     if found := turn.search(_AGAIN_SOON):
-        return reply(f"See you {found['when']}{name}. Goodbye, and take care.")
+        when = re.sub("|".join(WEEK), lambda day: day[0].capitalize(), found["when"])
+        return reply(f"See you {when}{name}. Goodbye, and take care.")
     if turn.search(_NIGHT):
         return reply(f"Good night{name}, and sleep well.")
     lines = (
