@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .numbers import figures, word_list
 from .phrasing import OFFERED, before_verb, first_person, has_verb, lower_first, sentence
@@ -34,9 +34,11 @@ _NAMES = tuple(
     re.compile(p)
     for p in (
         # "Your name is Ida", "You are called Ida"
-        rf"(?i:your name is|you are called|you are named|my name is)\s+{_NAME}",
+        rf"(?i:your name is|you are called|you're called|you are named|they call you|my name is)\s+{_NAME}",
         # "You are Ida, …"
         rf"(?m)^{_BEING} {_NAME}(?=[,.]| and\b| from\b| at\b| of\b| the\b|$)",
+        # "The Stem is a flower shop and you are Lotte"
+        rf"(?m)(?: and|,) (?:you are|you're) {_NAME}(?=[,.]|$)",
         # "You are a loving grandmother called Nana Rose"
         rf"(?m)^{_BEING} (?:an?|the|my) [^.;]*? (?:called|named) {_NAME}",
         # "Librarian named Theo at Oakfield Library"
@@ -133,7 +135,7 @@ class Fact:
     `text` is ready to be spoken, `source` is the prompt's wording, and `subject` is what the fact is about. A
     fact that is a part of another, such as one price of a list, has that one's index in `whole` and the
     list's heading in `context`. `noted` facts are information; the others say how the agent behaves. `line`
-    is the number of the prompt's sentence.
+    is the number of the prompt's sentence. `names_role`: the agent's own name is in it.
     """
 
     text: str
@@ -143,6 +145,7 @@ class Fact:
     noted: bool = True
     line: int = 0
     context: str = ""
+    names_role: bool = False
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,10 @@ def read_brief(prompt: str) -> Brief:
             told = noted and not _BEHAVIOUR.search(raw) and not _is_introduction(raw, identity)
             facts += _facts(raw, line, len(facts), told, bool(identity.company))
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
+    facts = [
+        replace(f, names_role=bool(identity.name) and identity.name in f.source and f.subject != "address")
+        for f in facts
+    ]
     spoken = " ".join(f.text for f in facts)
     return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(spoken), has_notes)
 

@@ -58,6 +58,8 @@ _AS_NEAR = 0.06
 # how alike a turn of some words and a forbidden subject must be for the turn to be about it
 _TABOO_ALIKE = 0.36
 _TABOO_WORDS = 3
+_POINTS_BACK = re.compile(r"\b(?:he|she|it|they|him|her|them|there|that)\b")
+_OTHER_UNKNOWN = "About the other question I can't be sure."
 # replies that may still be played: an older one was given up
 MAX_DRAFTS = 4
 
@@ -101,6 +103,15 @@ def make_responder(
 def prepare(encoder: SentenceEncoder | None) -> None:
     """Read and encode what all talks share, so that the first caller does not wait for it."""
     RuleResponder("", encoder).greet()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A turn, or one of two questions in it, with the answer to it. `sure` as in `Draft`."""
+
+    turn: RuleInput
+    sentences: list[Sentence]
+    sure: bool
 
 
 class RuleResponder:
@@ -206,9 +217,9 @@ class RuleResponder:
         # on the draft's copy of the memory, which becomes the talk's only if this reply is played
         named = memory.take_note(text)
         parts = [self._part(draft, part, named) for part in questions_in(text)]
-        # two questions that one note answers are answered once
-        sentences = list({each.text: each for _, found in parts for each in found}.values())
-        asks = any(turn.question for turn, _ in parts)
+        sentences = _joined(parts)
+        draft.sure = any(part.sure for part in parts)
+        asks = any(part.turn.question for part in parts)
         if asks and not re.search(
             r"\b(did i|i just|my (last )?question|was i) (just )?(ask|say|asking)?", plain
         ):
@@ -221,7 +232,7 @@ class RuleResponder:
         grave = memory.everyday.feeling not in ("", "joy")
         return sentences if grave else self._manner.spoken(sentences, memory)
 
-    def _part(self, draft: Draft, text: str, named: bool) -> tuple[RuleInput, list[Sentence]]:
+    def _part(self, draft: Draft, text: str, named: bool) -> Part:
         """Return a turn, or one of its two questions, as the rules see it, with the answer."""
         plain = text.lower().replace("’", "'").strip()
         asks = (
@@ -232,7 +243,9 @@ class RuleResponder:
         matches = self._index.search(self._index.query(text), 1)
         fits = matches[0].coverage if matches else 0.0
         turn = RuleInput(plain, asks, named, fits, self._recalled_share(draft.memory, plain))
-        return turn, self._decide(draft, turn, self._slots(draft, turn, text), text)
+        draft.sure = True
+        sentences = self._decide(draft, turn, self._slots(draft, turn, text), text)
+        return Part(turn, sentences, draft.sure)
 
     def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Sentence]:
         """Return the first of these that applies.
@@ -390,6 +403,15 @@ class RuleResponder:
         known = self._brief.figures | draft.memory.figures
         known_only = [sentence for sentence in sentences if states_only(sentence.text, known)]
         return known_only or [Sentence(NO_FIGURE)]
+
+
+def _joined(parts: list[Part]) -> list[Sentence]:
+    """Return the answers to all parts, each sentence once; beside an answer no small talk and no refusal."""
+    known = [part for part in parts if part.sure or any(each.facts for each in part.sentences)] or parts
+    sentences = list({each.text: each for part in known for each in part.sentences}.values())
+    # "and where is she now?" asks more of the same, which the answer to the first may hold
+    more = [part for part in parts if part not in known and not _POINTS_BACK.search(part.turn.text)]
+    return [*sentences, Sentence(_OTHER_UNKNOWN)] if more else sentences
 
 
 def _as_meant(user_text: str) -> str:

@@ -34,7 +34,8 @@ _INSTEAD = (
 def able(turn: Turn, talk: Talk) -> Reply | None:
     """Say whether the program can do what it is asked to, None for any other turn."""
     found = _ASKED.match(turn.bare)
-    if not found or turn.words > 14:
+    # of a company's desk it is asked what the company does
+    if not found or turn.words > 14 or talk.role.style == "service":
         return None
     do = re.sub(r"(?: for me| please| now| right now| today)+$", "", (found["do"] or found["able"]).strip())
     if _CAN.match(do):

@@ -59,9 +59,21 @@ _PLAINER = (
 )
 
 
+# a word that no sentence ends with, or a comma
+_BROKEN_OFF = re.compile(
+    r"(?i)(?:\b(?:the|an?|my|your|our|their|and|or|but|because|if|whether|than|um+|uh|er|until|every|i mean)[,.… -]*|,|\.\.\.|…)$"
+)
+_LEAST_BEGUN = 4
 # similarity from which something that was told is what the user asks back
 _TOLD_ALIKE = 0.25
 _TEACHING = frozenset(("language", "lesson", "tutor", "teacher"))
+
+
+def unfinished(turn: Turn, talk: Talk) -> Reply | None:
+    """Let the user go on who broke off in the middle of a sentence."""
+    if turn.words < _LEAST_BEGUN or not _BROKEN_OFF.search(turn.text):
+        return None
+    return reply(talk.line("unfinished", ("Yes? Go on, I'm listening.", "Take your time. How does it go on?")))
 
 
 def weigh(turn: Turn, talk: Talk) -> Reply | None:
@@ -87,7 +99,10 @@ def _shorter(_: Turn, talk: Talk) -> Reply | None:
     said = _statements_of(talk)
     if not said:
         return reply("Gladly. What shall I answer?")
-    return reply(f"In short: {lower_first(_shortened(said[0]))}")
+    short = _shortened(said[0])
+    if len(_told(talk)) == 1 and short.rstrip(".!") == said[0].rstrip(".!"):
+        return reply("That was the short of it.")
+    return reply(f"In short: {lower_first(short)}")
 
 
 def _longer(_: Turn, talk: Talk) -> Reply | None:

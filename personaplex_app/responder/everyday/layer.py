@@ -20,7 +20,7 @@ from .bookings import Bookings, read_booking
 from .calendar_clock import calendar_facts, clock
 from .chance import chance
 from .contract import Clock, Reply, Role, Skill, Talk
-from .control import repeats, weigh
+from .control import repeats, unfinished, weigh
 from .corrections import correct, takes_back
 from .exercises import Exercises
 from .feelings import Feelings
@@ -111,6 +111,7 @@ class Everyday:
         self._skills: tuple[Skill, ...] = (
             self._first_intents,
             foreign,
+            unfinished,
             self._feelings.reply,
             Exercises(brief.prompt, style).reply,
             Tales(brief.prompt, style).reply,
@@ -216,6 +217,9 @@ class Everyday:
             name = self._routers.meant.route(turn.text, NEAR_TOLD) if self._routers else ""
         # who asks something, names a day or takes something back does not leave
         if name == "goodbye" and (turn.question or takes_back(turn) or days_in(turn.plain)):
+            return None
+        # "and if it breaks?" is no complaint yet
+        if name in ("complaint", "trouble") and turn.question and re.search(r"\bif\b", turn.plain):
             return None
         intent = next((i for i in self._intents if i.name == name and self._role.style not in i.not_in), None)
         return answered(intent, turn, talk) if intent else self._feelings.named(name, turn, talk)
