@@ -165,6 +165,9 @@ class Answerer:
         of_another = query.kind in _VALUES_ASKED and self._unknown(query)
         if likeness[best] >= (SURE_ALIKE if query.kind else SURE_ALIKE_STATED) and not of_another:
             return Answer((quote,), query)
+        # where it is unsure which price is meant, the list of them helps
+        whole = self._index.facts[best].whole
+        quote = quote if whole is None else self._quote(whole)
         also = [
             self._quote(k)
             for k in rest[:1]

@@ -94,7 +94,7 @@ _MONEY = r"[$€£]\s?\d[\d.,]*\d|[$€£]\s?\d"
 _IN_BRACKETS = re.compile(r"(?:^|[,:;]|\band\b)\s*(?P<item>[^,:;()]+?)\s*\((?P<value>[^()]*\d[^()]*)\)")
 # "starters $7"
 _PRICE_LAST = re.compile(
-    rf"^(?P<item>[^$€£]+?)\s*(?:\b(?:at|for|is|costs?|are)\b|:|-)?\s*(?P<value>(?:{_MONEY})\b.*)$"
+    rf"^(?P<item>[^$€£]+?)\s*(?:\b(?:at|for|is|costs?|are|pays?)\b|:|-)?\s*(?P<value>(?:{_MONEY})\b.*)$"
 )
 # "$150 for the Mini", "tickets are $9 for adults"
 _PRICE_FIRST = re.compile(
@@ -110,6 +110,10 @@ _WRITTEN_MONEY = (
     (re.compile(r"(?<![\d.,$€£])(\d+(?:[.,]\d+)*) ?(?:euros?|EUR)\b"), r"€\1"),
     (re.compile(r"(?<![\d.,$€£])(\d+(?:[.,]\d+)*) ?(?:dollars?|bucks|USD)\b"), r"$\1"),
     (re.compile(r"(?<![\d.,$€£])(\d+(?:[.,]\d+)*) ?(?:pounds sterling|pounds?|GBP)\b(?! of\b)"), r"£\1"),
+)
+_LISTED_PRICE = re.compile(
+    r"^((?:(?:(?!(?:at|to|until|till|from|by|than|before|after|in|on|about|within|takes?|up|open|line|floor|room)\b)"
+    r"[A-Za-z][\w'’-]* ){1,4})?)(\d+(?:\.\d\d?)?)(?=$| (?:for|an?|per|and|each|extra|more)\b)"
 )
 _WEIGHT = re.compile(r"(?i)\b(?:weigh|weight|heavy|lift|lighter|heavier)")
 
@@ -309,7 +313,12 @@ def _with_signs(text: str) -> str:
     """Return a sentence with its amounts of money as "€40", however they are written."""
     for pattern, signed in _WRITTEN_MONEY if not _WEIGHT.search(text) else ():
         text = pattern.sub(signed, text)
-    return text
+    # "lasagna $14, soup 7": each price of a list is in the first one's currency
+    first, *others = re.split(r"(, (?:and )?)", text)
+    signs = re.findall(r"[$€£]", first)
+    if len(signs) != 1:
+        return text
+    return first + "".join(_LISTED_PRICE.sub(rf"\g<1>{signs[0]}\g<2>", part) for part in others)
 
 
 def _items(text: str, label: str) -> list[tuple[str, str]]:
@@ -350,8 +359,9 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
             )
         elif (last := _PRICE_LAST.match(part)) and (len(_bare(last["item"]).split()) <= 5):
             item = _bare(last["item"])
-            be = _be(item)
-            found.append((f"{_the(item)} {be} {last['value']}", item))
+            verb = "pay" if re.search(r"(?i)\bpays? [$€£]", text) else _be(item)
+            the = lower_first(item) if verb == "pay" else _the(item)
+            found.append((f"{the} {verb} {last['value']}", item))
     return found if len(found) >= 2 else []
 
 

@@ -144,7 +144,7 @@ def second_person(text: str) -> str:
         # "you are" becomes "I am", and "thank you" "thank me"
         if before == "you" and plain in _AFTER_YOU:
             other = _AFTER_YOU[plain]
-        if plain == "you" and before in _BEFORE_OBJECT:
+        if plain == "you" and {before, before.removesuffix("ing")} & _BEFORE_OBJECT:
             other = "me"
         turned.append(other or word)
         before = plain if plain.strip(" ,.") else before

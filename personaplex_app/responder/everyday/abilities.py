@@ -11,7 +11,7 @@ from .turn import Turn
 _ASKED = re.compile(
     r"^(?:can|could|would|will) you (?:please |maybe |also |even |actually |just |really "
     r"|still )*(?P<do>(?!(?:tell|explain|say|repeat|help|recommend|suggest|describe|give me "
-    r"the|hold|wait|be|hear|come)\b)[a-z][\w' -]+)$"
+    r"the|hold|wait|be|hear|come|(?:take|have) a look|look at)\b)[a-z][\w' -]+)$"
     r"|^(?:are you (?:able|allowed) to|do you know how to) (?:please |also |even )*(?P<able>[\w' -]+)$"
 )
 _CAN = re.compile(
@@ -34,8 +34,7 @@ _INSTEAD = (
 def able(turn: Turn, talk: Talk) -> Reply | None:
     """Say whether the program can do what it is asked to, None for any other turn."""
     found = _ASKED.match(turn.bare)
-    # of a company's desk it is asked what the company does
-    if not found or turn.words > 14 or talk.role.style == "service":
+    if not found or turn.words > 14:
         return None
     do = re.sub(r"(?: for me| please| now| right now| today)+$", "", (found["do"] or found["able"]).strip())
     if _CAN.match(do):

@@ -42,6 +42,8 @@ _COMING = re.compile(
     r"|some(?:body|one)|any(?:body|one)|they|he|she|(?:a|the|your|one of your) \w+) (?:\w+ )?(?:come|visit"
     r"|stop by|drop by|send|be here|look at it)|send (?:some(?:body|one)|a \w+)|i (?:would like|want|need) to"
     r" (?:come|bring|drop)"
+    r"|(?:do|have) you (?:have |got )?(?:anything|something|any (?:\w+ )?(?:slots?|times?|space|room)|an? \w*slot|time|room|space)"
+    r"(?: free| open| left| available)?"
     r"|^(?:does|would|will|could|is) .* (?:work|suit|possible|okay|fine|free|available|good)(?: for you)?$"
     r"|(?:squeeze|fit|pencil|slot) (?:me|us|him|her|it) in|put (?:me|us) down for|i will (?:come"
     r"|bring|drop|be there))\b"
@@ -266,6 +268,7 @@ class Bookings:
         if contact:
             booking = replace(booking, contact=(contact["phone"] or contact["mail"]).strip())
             text = text.replace(contact[0], " ")
+        text = re.sub(r"\b1 (?:sec|second|moment|minute)\b", " ", text)
         # "eight, not seven": what is refused must not be read
         text = re.sub(r",? (?:and )?not (?:at |on |for )?(?:[\w: ]+$|\w+(?=,))", "", text)
         # of "Thursday is bad, Friday then" the other one is new

@@ -99,10 +99,7 @@ def _shorter(_: Turn, talk: Talk) -> Reply | None:
     said = _statements_of(talk)
     if not said:
         return reply("Gladly. What shall I answer?")
-    short = _shortened(said[0])
-    if len(_told(talk)) == 1 and short.rstrip(".!") == said[0].rstrip(".!"):
-        return reply("That was the short of it.")
-    return reply(f"In short: {lower_first(short)}")
+    return reply(f"In short: {lower_first(_shortened(said[0]))}")
 
 
 def _longer(_: Turn, talk: Talk) -> Reply | None:
@@ -114,6 +111,15 @@ def _asked(_: Turn, talk: Talk) -> Reply | None:
     lines = ("You asked me: {asked_before}.", "Your last question was: {asked_before}.")
     nothing = ("You haven't asked me anything yet. What would you like to know?",)
     return reply(talk.line("asked", lines) or talk.line("asked.nothing", nothing))
+
+
+def _asked_back(turn: Turn, talk: Talk) -> Reply | None:
+    """Say back what the user asked about the thing that they name."""
+    asked = talk.memory.questions
+    if not asked:
+        return _asked(turn, talk)
+    best = int(talk.likeness(turn.text, asked).argmax())
+    return reply(f"You asked me: {_question(asked[best])}.")
 
 
 def _told_back(turn: Turn, talk: Talk) -> Reply | None:
@@ -300,6 +306,7 @@ ABOUT_THE_TALK: dict[str, Skill] = {
     "asked": _asked,
     "asked_first": _asked_first,
     "told_back": _told_back,
+    "asked_back": _asked_back,
     "said": _said,
     "how_many": _how_many,
     "told_name": _told_name,

@@ -219,6 +219,9 @@ class Everyday:
         if name == "goodbye" and (turn.question or takes_back(turn) or days_in(turn.plain)):
             return None
         # "and if it breaks?" is no complaint yet
+        # a fact of any kind is wished for, and not asked about
+        if name == "fun_fact" and turn.question and not is_wish(Turn(turn.do)):
+            return None
         if name in ("complaint", "trouble") and turn.question and re.search(r"\bif\b", turn.plain):
             return None
         intent = next((i for i in self._intents if i.name == name and self._role.style not in i.not_in), None)

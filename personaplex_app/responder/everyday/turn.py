@@ -64,10 +64,10 @@ _TAILS = re.compile(
 # how somebody breaks in who then asks something
 _BREAKS_IN = re.compile(
     r"(?i)^(?:(?:wait(?: a (?:moment|minute|second))?|hang on|hold on|stop|sorry(?: to (?:cut|break) in|to interrupt)?"
-    r"|excuse me|no|ha|haha|oh|okay|ok|all right|enough|that's enough|thanks|listen|one more thing(?: before [\w ]+)?)"
-    r"\b[,.!… -]*)+(?=[\w'].{9,}\?$)"
+    r"|excuse me|quick(?:ly)?|sh+h*|no|ha|haha|oh|okay|ok|all right|enough|that's enough|thanks|listen|one more thing(?: before [\w ]+)?)"
+    r"\b[,.!… -]*)+(?=[\w'].{9,}\?$|(?:(?:only|just) (?:the|your)|(?:just )?tell me)\b.{4,})"
 )
-_BREAKS_OFF = re.compile(r"(?i)\b(?:wait|hang on|hold on|stop|sorry to|enough|one more thing)\b|^(\w+)[,.! ]+\1\b")
+_BREAKS_OFF = re.compile(r"(?i)\b(?:wait|hang on|hold on|stop|quick(?:ly)?|sorry to|enough|one more thing)\b|^(\w+)[,.! ]+\1\b")
 # where a second question begins
 _SECOND = re.compile(
     r"(?i)(?:,? and |, |[?.!] (?:and |oh,? )?)(?=(?:how (?:much|many|long|far|old|do|can|is|are|cold|warm)|what|when|where|who"
