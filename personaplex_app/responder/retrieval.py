@@ -26,14 +26,14 @@ SURE = 0.62
 LIKELY = 0.42
 # the same of similarity in meaning, -1 to 1; tests/test_paraphrases.py shows what they achieve
 SURE_ALIKE = 0.5
-LIKELY_ALIKE = 0.12
+LIKELY_ALIKE = 0.15
 # whoever has notes to look up is asked about them; others are asked about anything
 LIKELY_ALIKE_IN_TALK = 0.25
 _SHARED_WORDS = 0.25
 _RIGHT_VALUE = 0.08
 # what states something is less often meant to be looked up than what asks
 SURE_ALIKE_STATED = 0.6
-_OF_ITSELF = 0.1
+_OF_ITSELF = 0.05
 LIKELY_ALIKE_STATED = 0.4
 # similarity of spelling, 0 to 100, from which a word is taken for a misheard one of the facts
 _FUZZY_RATIO = 79

@@ -108,7 +108,8 @@ _CANCEL = re.compile(
     r" thoughts?)\b"
 )
 _READ = re.compile(
-    r"\b(?:what (?:did|have|do) (?:i|you|we) (?:book|booked|note|noted|got|have|written)|when (?:is (?:my|the"
+    r"\b(?:(?:repeat|read|tell|say|confirm|go over)\b.*\bwhat (?:you|we|i) (?:have|had|got|wrote|noted|put|took|agreed)\b.*"
+    r"|read (?:me )?back\b.*|what (?:did|have|do) (?:i|you|we) (?:book|booked|note|noted|got|have|written)|when (?:is (?:my|the"
     r"|our) (?:\w+ )?(?:appointment|booking|reservation|table|visit|lesson)|is it|are (?:you|they) coming)"
     r"(?: now| again| then)*$|read (?:it"
     r"|that) back|(?:repeat|confirm) (?:my|the) (?:booking|reservation|appointment)|what is my (?:booking"
@@ -223,6 +224,7 @@ class Bookings:
     def _thing(self, found: re.Match[str] | None, turn: Turn) -> str:
         """Return what is booked, by its name on the price list where it is there."""
         what = found and (found["what"] or found["sure"] or found["bare"])
+        what = what or next((each for each in self._things if re.search(rf"\b{each}s?\b", turn.plain)), "")
         what = what or next((each for each in self._things if each in _OWN_WHATS), "booking")
         table = "table" if "table" in self._things else "booking"
         what = {"reservation": table, "ticket": "tickets", "seat": "seats"}.get(what, what)

@@ -14,7 +14,7 @@ from .turn import Turn
 _AGAIN = re.compile(
     r"^(?:again|once again|once more|one more(?: time)?|another(?: one)?|do (?:it|that) again|(?:roll|flip"
     r"|toss|throw|draw|pick) (?:it )?again|more|something else|a different one|tell me another(?: one)?"
-    r"|(?:do you )?have another(?: one)?|next(?: one)?)$"
+    r"|(?:(?:do you )?have|(?:have you )?got|know) another(?: one)?|next(?: one)?)$"
 )
 _AGAIN_SOON = re.compile(
     r"\b(?:see you|meet again|be back|come (?:back|by|again)|drop by|return|speak|talk|until"

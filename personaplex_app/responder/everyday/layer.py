@@ -48,7 +48,7 @@ from .words import words
 _NOTE_FITS = 0.6
 # what calls for help or ends the talk goes before everything, a game too
 _FIRST_INTENTS = frozenset(
-    ("emergency", "goodbye", "hearing", "hear_you_not", "thanks")
+    ("emergency", "goodbye", "hearing", "hear_you_not", "thanks", "turn_taking")
 )  # what is said as a statement, and is none
 _TOLD = frozenset(
     ("goodbye", "thanks", "complaint", "trouble", "told_already", "shorter", "repeat", "rephrase")

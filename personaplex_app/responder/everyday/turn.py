@@ -24,7 +24,9 @@ _CONTRACTIONS = (
     (re.compile(r"\b(i|you|he|she|we|they|it|that)'d\b"), r"\1 would"),
 )
 _FILLERS = re.compile(
-    r"^(?:(?:(?:hey|hi|hello|good (?:morning|afternoon|evening)|morning) \w+(?: \w+)?(?=,)"
+    r"^(?:(?:(?:hey|hi|hello|good (?:morning|afternoon|evening)|morning) \w+(?: \w+)?(?=,)|(?:hi|hello|hey) there"
+    # "Mrs. Baker? I need some advice."
+    r"|(?:(?:mr|mrs|ms|dr|prof)\.? )?(?!(?:why|what|how|when|where|who|which|really|pardon|huh|ready|free)\b)\w+(?=\? \w)"
     r"|well|okay|ok|k|um+|uh+|er+|hm+|so|and|but|oh|ah|hey|hi|hello|please|alright|all right|right|yes"
     r"|yeah"
     r"|yep|no|nope|sorry|excuse me|thanks|thank you|great|cool|good|nice|now|then|actually|by the way|listen"
