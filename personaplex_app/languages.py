@@ -70,8 +70,8 @@ _FIRST_WORDS = {
     "vorrei aiuto mi può"
     " aiutare dispiace non parlo inglese quanto costa mille ho bisogno sono una il la",
     "Portuguese": "olá bom dia boa tarde obrigado obrigada você fala português como está tudo bem onde fica",
-    "Dutch": "hallo goedemorgen goedemiddag goedenavond bedankt tot ziens doei alstublieft dank je wel spreek spreekt"
-    " praten kun kunt u ik nederlands hoe gaat het en waar is",
+    "Dutch": "hallo goedemorgen goedemiddag goedenavond bedankt tot ziens doei alstublieft dank je wel"
+    " spreek spreekt praten kun kunt u ik nederlands hoe gaat het en waar is",
     "Polish": "dzień dobry cześć dziękuję mówisz pan pani po polsku jak masz gdzie jest",
     "Swedish": "hej god morgon tack talar du svenska hur mår var är",
     "Turkish": "merhaba günaydın teşekkürler türkçe biliyor musun nasılsın nerede",

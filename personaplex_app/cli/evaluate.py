@@ -92,9 +92,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     report.add_argument("out", type=Path, metavar="DIR", help="folder that evaluate run wrote")
     report.add_argument("--json", action="store_true", help="print the report as one JSON object")
     report.set_defaults(run=_evaluate_report)
-    _add_replies(
-        commands.add_parser("replies", help="hold visitors' talks and judge each reply")
-    )
+    _add_replies(commands.add_parser("replies", help="hold visitors' talks and judge each reply"))
 
 
 def _add_replies(parser: argparse.ArgumentParser) -> None:

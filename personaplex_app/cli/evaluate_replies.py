@@ -49,7 +49,12 @@ def evaluate_replies(settings: Settings, args: argparse.Namespace) -> int:
         engine.close()
     if args.blind:
         _write_blind(args.blind, held, args.seed)
-    about = {"set": args.set, "engine": engine.identity, "level": "voice" if args.voice else "text", "seed": args.seed}
+    about = {
+        "set": args.set,
+        "engine": engine.identity,
+        "level": "voice" if args.voice else "text",
+        "seed": args.seed,
+    }
     report = as_json(held, reply_set, about)
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else render(report, reply_set.kinds))
     return 0

@@ -37,7 +37,8 @@ _FOLLOW_UP = re.compile(
 )
 # words that point to something said before; not "there is a …"
 _POINTING = re.compile(
-    r"(?i)\b(it|that|this|those|these|they|them|one|(?<!is )(?<!are )there|then)\b(?! (?:is|are) (?:a|an|any)\b)"
+    r"(?i)\b(it|that|this|those|these|they|them|one|(?<!is )(?<!are )there|then)\b(?! (?:is|are) (?:a|an"
+    r"|any)\b)"
 )
 # "No, I meant Tuesday."
 _CORRECTION = re.compile(

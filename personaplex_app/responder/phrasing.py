@@ -40,7 +40,8 @@ OFFERED = (
 )
 # what stands in quotation marks, or is said of everybody, is spoken as it is
 _QUOTED = re.compile(
-    r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b|\b(?:if|unless|once|until|while|before|when) you (?!are\b)\w+"
+    r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b|\b(?:if|unless|once|until|while|before"
+    r"|when) you (?!are\b)\w+"
     r"|\band you (?:wait|get|pay|need|have to|must)\b))"
 )
 _TO_PERSON = {

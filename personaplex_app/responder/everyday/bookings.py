@@ -42,7 +42,8 @@ _COMING = re.compile(
     r"|some(?:body|one)|any(?:body|one)|they|he|she|(?:a|the|your|one of your) \w+) (?:\w+ )?(?:come|visit"
     r"|stop by|drop by|send|be here|look at it)|send (?:some(?:body|one)|a \w+)|i (?:would like|want|need) to"
     r" (?:come|bring|drop)"
-    r"|(?:do|have) you (?:have |got )?(?:anything|something|any (?:\w+ )?(?:slots?|times?|space|room)|an? \w*slot|time|room|space)"
+    r"|(?:do|have) you (?:have |got )?(?:anything|something|any (?:\w+ )?(?:slots?|times?|space|room)"
+    r"|an? \w*slot|time|room|space)"
     r"(?: free| open| left| available)?"
     r"|^(?:does|would|will|could|is) .* (?:work|suit|possible|okay|fine|free|available|good)(?: for you)?$"
     r"|(?:squeeze|fit|pencil|slot) (?:me|us|him|her|it) in|put (?:me|us) down for|i will (?:come"
@@ -108,8 +109,10 @@ _CANCEL = re.compile(
     r" thoughts?)\b"
 )
 _READ = re.compile(
-    r"\b(?:(?:repeat|read|tell|say|confirm|go over)\b.*\bwhat (?:you|we|i) (?:have|had|got|wrote|noted|put|took|agreed)\b.*"
-    r"|read (?:me )?back\b.*|what (?:did|have|do) (?:i|you|we) (?:book|booked|note|noted|got|have|written)|when (?:is (?:my|the"
+    r"\b(?:(?:repeat|read|tell|say|confirm|go over)\b.*\bwhat (?:you|we|i) (?:have|had|got|wrote|noted"
+    r"|put|took|agreed)\b.*"
+    r"|read (?:me )?back\b.*|what (?:did|have|do) (?:i|you|we) (?:book|booked|note|noted|got|have"
+    r"|written)|when (?:is (?:my|the"
     r"|our) (?:\w+ )?(?:appointment|booking|reservation|table|visit|lesson)|is it|are (?:you|they) coming)"
     r"(?: now| again| then)*$|read (?:it"
     r"|that) back|(?:repeat|confirm) (?:my|the) (?:booking|reservation|appointment)|what is my (?:booking"

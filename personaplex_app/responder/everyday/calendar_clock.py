@@ -138,9 +138,13 @@ def clock(turn: Turn, talk: Talk) -> Reply | None:
         days = count * {"day": 1, "week": 7, "fortnight": 14}[found["unit"]]
         days += (found["side"] or "").endswith("tomorrow")
         # the calendar ends where nobody asks
-        then = now + timedelta(days=max(-_MOST_DAYS, min(_MOST_DAYS, -days if found["side"] == "ago" else days)))
+        then = now + timedelta(
+            days=max(-_MOST_DAYS, min(_MOST_DAYS, -days if found["side"] == "ago" else days))
+        )
         verb = "was" if then < now else "will be"
-        return reply(f"That {verb} {then:%A}, {then:%B} {then.day}, {then.year}, by the computer's calendar.", True)
+        return reply(
+            f"That {verb} {then:%A}, {then:%B} {then.day}, {then.year}, by the computer's calendar.", True
+        )
     if found := turn.search(_UNTIL):
         return _until(found["what"], now)
     return None

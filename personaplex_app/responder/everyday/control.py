@@ -61,7 +61,8 @@ _PLAINER = (
 
 # a word that no sentence ends with, or a comma
 _BROKEN_OFF = re.compile(
-    r"(?i)(?:\b(?:the|an?|my|your|our|their|and|or|but|because|if|whether|than|um+|uh|er|until|every|i mean)[,.… -]*|,|\.\.\.|…)$"
+    r"(?i)(?:\b(?:the|an?|my|your|our|their|and|or|but|because|if|whether|than|um+|uh|er|until|every"
+    r"|i mean)[,.… -]*|,|\.\.\.|…)$"
 )
 _LEAST_BEGUN = 4
 # similarity from which something that was told is what the user asks back
@@ -73,7 +74,9 @@ def unfinished(turn: Turn, talk: Talk) -> Reply | None:
     """Let the user go on who broke off in the middle of a sentence."""
     if turn.words < _LEAST_BEGUN or not _BROKEN_OFF.search(turn.text):
         return None
-    return reply(talk.line("unfinished", ("Yes? Go on, I'm listening.", "Take your time. How does it go on?")))
+    return reply(
+        talk.line("unfinished", ("Yes? Go on, I'm listening.", "Take your time. How does it go on?"))
+    )
 
 
 def weigh(turn: Turn, talk: Talk) -> Reply | None:

@@ -29,19 +29,24 @@ _PARTS = re.compile(
     rf"|\b(?P<days>{_DAYS}|weekdays|weekends?|daily|every day|seven days a week)\b",
 )
 _OPENING = re.compile(
-    rf"(?i)\b(?:open(?:s|ing)?|hours|closed|closes|possible|we work)\b|^(?:{_DAYS}|weekdays|daily|every day)\b"
+    rf"(?i)\b(?:open(?:s|ing)?|hours|closed|closes|possible|we work)\b|^(?:{_DAYS}|weekdays|daily"
+    rf"|every day)\b"
 )
 # tells on which days somebody may come, though perhaps not at what times
 _COMING = re.compile(r"(?i)\b(?:open(?:s|ed)?|visits?|appointments?|possible|closed|work)\b")
 # a wish to come, or to have something done, at some time: only that can be outside the hours
 _WISH = re.compile(
-    r"\b(?:(?:can|could|may|shall|would|will|should) (?:i|we|you|he|she|they|it|(?:some|any)(?:body|one)|my \w+)"
-    r"|(?:i|we) (?:would|will|want|need|am|are|plan|think|shall|have to)|let us|put (?:me|us)|how about|what about"
+    r"\b(?:(?:can|could|may|shall|would|will|should) (?:i|we|you|he|she|they|it|(?:some|any)(?:body|one)"
+    r"|my \w+)"
+    r"|(?:i|we) (?:would|will|want|need|am|are|plan|think|shall|have to)|let us|put (?:me|us)|how about"
+    r"|what about"
     r"|is it (?:possible|okay|all right)|possible to|be okay)\b"
 )
 _DOING = re.compile(
-    r"\b(?:come|coming|bring|bringing|brought|pick(?:ed)? (?:it|them|that|up)|drop|stop by|swing|visit|train|swim|be there"
-    r"|get there|arrive|call|ring|see you|see|book|have|get|eat|lunch|dinner|deliver(?:ed)?|collect(?:ed)?|fetch|check|stay"
+    r"\b(?:come|coming|bring|bringing|brought|pick(?:ed)? (?:it|them|that|up)|drop|stop by|swing|visit"
+    r"|train|swim|be there"
+    r"|get there|arrive|call|ring|see you|see|book|have|get|eat|lunch|dinner|deliver(?:ed)?"
+    r"|collect(?:ed)?|fetch|check|stay"
     r"|start|do|work|okay|fine|possible|appointment|table|visiting|make it)\b"
 )
 _PAST = re.compile(r"\b(?:was|were|did|came|had|yesterday|last|ago|how much|price|cost)\b")
@@ -77,7 +82,8 @@ _PARTS_OF_DAY = {
     "night": 21.0,
 }
 _WISHED_TIME = re.compile(
-    r"\b(?:(?:at|around|about|by|to|past) (?P<h>\d{1,2})(?:[: ](?P<m>\d\d))?|(?P<clock>\d{1,2})(?:[: ]\d\d)?(?= ?(?:[ap]\.?m\b|o'clock)))"
+    r"\b(?:(?:at|around|about|by|to|past) (?P<h>\d{1,2})(?:[: ](?P<m>\d\d))?"
+    r"|(?P<clock>\d{1,2})(?:[: ]\d\d)?(?= ?(?:[ap]\.?m\b|o'clock)))"
     r"\b ?(?P<half>[ap]\.?m\b)?(?! (?:people|persons|dollars|euros|pounds|street|road|percent))"
 )
 # from when to when a part of the day lasts at most
@@ -222,7 +228,7 @@ class OpeningHours:
         self._coming = tuple(f for f in brief.facts if _COMING.search(f.text) and days_in(f.text))
 
     def refusal(self, text: str, now: datetime) -> str:
-        """Return that a day or a time in a text is outside the hours, with the note on them; "" for neither."""
+        """Return that a day or time in a text is outside the hours, with the note on them; "" for none."""
         form = with_digits(text.lower())
         days = _days(form, now)
         if days and (fact := next((f.text for f in self._coming if not days & days_in(f.text)), "")):
@@ -355,7 +361,7 @@ def _days(form: str, now: datetime) -> set[int]:
 
 
 def _wished(form: str) -> list[Span]:
-    """Return what a text may mean by the time of day that it names: "at six" is in the morning or the evening."""
+    """Return what a text may mean by its time of day: "at six" is in the morning or the evening."""
     part = next((span for word, span in _LASTS.items() if re.search(rf"\b{word}\b", form)), None)
     found = _WISHED_TIME.search(form)
     if not found:

@@ -24,9 +24,11 @@ _CONTRACTIONS = (
     (re.compile(r"\b(i|you|he|she|we|they|it|that)'d\b"), r"\1 would"),
 )
 _FILLERS = re.compile(
-    r"^(?:(?:(?:hey|hi|hello|good (?:morning|afternoon|evening)|morning) \w+(?: \w+)?(?=,)|(?:hi|hello|hey) there"
+    r"^(?:(?:(?:hey|hi|hello|good (?:morning|afternoon|evening)|morning) \w+(?: \w+)?(?=,)|(?:hi|hello"
+    r"|hey) there"
     # "Mrs. Baker? I need some advice."
-    r"|(?:(?:mr|mrs|ms|dr|prof)\.? )?(?!(?:why|what|how|when|where|who|which|really|pardon|huh|ready|free)\b)\w+(?=\? \w)"
+    r"|(?:(?:mr|mrs|ms|dr|prof)\.? )?(?!(?:why|what|how|when|where|who|which|really|pardon|huh|ready"
+    r"|free)\b)\w+(?=\? \w)"
     r"|well|okay|ok|k|um+|uh+|er+|hm+|so|and|but|oh|ah|hey|hi|hello|please|alright|all right|right|yes"
     r"|yeah"
     r"|yep|no|nope|sorry|excuse me|thanks|thank you|great|cool|good|nice|now|then|actually|by the way|listen"
@@ -65,18 +67,24 @@ _TAILS = re.compile(
 
 # how somebody breaks in who then asks something
 _BREAKS_IN = re.compile(
-    r"(?i)^(?:(?:wait(?: a (?:moment|minute|second))?|hang on|hold on|stop|sorry(?: to (?:cut|break) in|to interrupt)?"
-    r"|excuse me|quick(?:ly)?|sh+h*|no|ha|haha|oh|okay|ok|all right|enough|that's enough|thanks|listen|one more thing(?: before [\w ]+)?)"
+    r"(?i)^(?:(?:wait(?: a (?:moment|minute|second))?|hang on|hold on|stop|sorry(?: to (?:cut|break) in"
+    r"|to interrupt)?"
+    r"|excuse me|quick(?:ly)?|sh+h*|no|ha|haha|oh|okay|ok|all right|enough|that's enough|thanks|listen"
+    r"|one more thing(?: before [\w ]+)?)"
     r"\b[,.!… -]*)+(?=[\w'].{9,}\?$|(?:(?:only|just) (?:the|your)|(?:just )?tell me)\b.{4,})"
 )
-_BREAKS_OFF = re.compile(r"(?i)\b(?:wait|hang on|hold on|stop|quick(?:ly)?|sorry to|enough|one more thing)\b|^(\w+)[,.! ]+\1\b")
+_BREAKS_OFF = re.compile(
+    r"(?i)\b(?:wait|hang on|hold on|stop|quick(?:ly)?|sorry to|enough|one more thing)\b|^(\w+)[,.! ]+\1\b"
+)
 # where a second question begins
 _SECOND = re.compile(
-    r"(?i)(?:,? and |, |[?.!] (?:and |oh,? )?)(?=(?:how (?:much|many|long|far|old|do|can|is|are|cold|warm)|what|when|where|who"
+    r"(?i)(?:,? and |, |[?.!] (?:and |oh,? )?)(?=(?:how (?:much|many|long|far|old|do|can|is|are|cold"
+    r"|warm)|what|when|where|who"
     r"|which|why|is|are|do|does|can|could|will|may)\b)"
 )
 _ASKS_FIRST = re.compile(
-    r"(?i)^(?:(?:hi|hello|hey|so|okay|ok|well|sorry|please|great|and|but|oh|right|thanks)[,.! ]+)*(?:how|what|when|where|who"
+    r"(?i)^(?:(?:hi|hello|hey|so|okay|ok|well|sorry|please|great|and|but|oh|right|thanks)[,.! ]+)*(?:how"
+    r"|what|when|where|who"
     r"|which|why|what's|who's|when's|where's|how's|is|are|do|does|can|could|will|would|may)\b"
 )
 _LEAST_ASKED = 3
