@@ -126,6 +126,11 @@ def test_judge_number_that_nobody_gave_is_invented_and_bad():
     assert verdict(turn(good=("no",)), "No, PersonaPlex-7B is not running here.").invented == ()
 
 
+def test_judge_reads_oh_of_a_telephone_number_as_zero():
+    assert 0 in figures("It's five five five, oh one four two.")
+    assert 0 not in figures("Oh, two coffees and one tea.")
+
+
 def test_judge_same_reply_again_is_bad_where_nobody_asked_to_repeat():
     reply = "A visit costs $45."
     assert verdict(turn(), reply, last=reply).why == "the same as the reply before"
@@ -260,6 +265,9 @@ def test_hold_by_voice_waits_for_each_reply_and_takes_what_was_heard_and_when():
 @pytest.mark.slow
 def test_evaluate_replies_prints_json_and_writes_a_blind_sample(tmp_path, capsys):
     blind = tmp_path / "blind.txt"
+    assert main(["evaluate", "replies", "--set", "second-a", "--roles", "gym", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["set"], set(report["roles"]), report["all"]["turns"]) == ("second-a", {"gym"}, 7)
     assert main(["evaluate", "replies", "--roles", "chat", "--json", "--blind", str(blind)]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["all"]["turns"] == 15
