@@ -111,7 +111,10 @@ def test_fractions_are_computed_as_they_are_said(text, wanted):
     assert wanted in said("You are a helpful assistant named Pia.", text)
 
 
-HOURS = "You work at Fix and Go which is a repair shop. Visits are possible Monday to Friday between 8 am and 4 pm."
+HOURS = (
+    "You work at Fix and Go which is a repair shop. Visits are possible Monday to Friday between 8 am"
+    " and 4 pm."
+)
 
 
 @pytest.mark.parametrize(
@@ -143,8 +146,9 @@ def test_wish_within_the_hours_is_not_refused(text):
 
 
 def test_booking_outside_the_hours_goes_on_with_another_time():
-    reply = said(HOURS, "Could somebody drop by at six?", "Then Tuesday at ten.")
-    assert "Tuesday at ten" in reply
+    told = ("Could somebody drop by at six?", "Then Tuesday at ten.")
+    assert "Tuesday at ten" in said(HOURS, *told)
+    assert "Tuesday at ten" in said(HOURS, *told, "And if it breaks on Sunday?", "When is it?")
 
 
 @pytest.mark.parametrize(
@@ -173,6 +177,11 @@ def test_two_questions_of_which_one_is_unknown_say_so():
     assert said(SHOP, "How much is a fern, and what's your shoe size?").endswith(
         "About the other question I can't be sure."
     )
+
+
+def test_two_questions_with_one_answer_are_answered_once():
+    reply = said(SHOP, "How much does a fern cost, and what does a fern cost?")
+    assert reply.count("twelve euros") == 1
 
 
 def test_what_was_told_and_asked_is_told_back_by_its_matter():

@@ -102,5 +102,5 @@ def test_styles_of_another_hash_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(voices, "PHONEME_NUMBERS", SimpleNamespace(verified=lambda: numbers))
     SpanishSynthesiser()
     monkeypatch.setattr(voices, "STYLES_FILE", changed)
-    with pytest.raises(WeightsError, match="styles.npz"):
+    with pytest.raises(WeightsError, match=r"styles\.npz"):
         SpanishSynthesiser()

@@ -408,7 +408,13 @@ class RuleResponder:
 def _joined(parts: list[Part]) -> list[Sentence]:
     """Return the answers to all parts, each sentence once; beside an answer no small talk and no refusal."""
     known = [part for part in parts if part.sure or any(each.facts for each in part.sentences)] or parts
-    sentences = list({each.text: each for part in known for each in part.sentences}.values())
+    sentences: list[Sentence] = []
+    for part in known:
+        said = {each.text for each in sentences}
+        new = [each for each in part.sentences if each.text not in said]
+        # of an answer that was given already, what leads to it says nothing
+        if any(each.facts for each in new) or not any(each.facts for each in part.sentences):
+            sentences += new
     # "and where is she now?" asks more of the same, which the answer to the first may hold
     more = [part for part in parts if part not in known and not _POINTS_BACK.search(part.turn.text)]
     return [*sentences, Sentence(_OTHER_UNKNOWN)] if more else sentences

@@ -170,7 +170,9 @@ class Bookings:
             )
         if swapped := _swapped(booking, turn):
             return self._next(swapped, talk)
-        if _ASKS.match(turn.ask) and not _MOVES.search(turn.plain):
+        # "and if something happens on Sunday?" moves nothing
+        hypothetical = turn.question and re.search(r"\bif\b", turn.plain)
+        if hypothetical or (_ASKS.match(turn.ask) and not _MOVES.search(turn.plain)):
             return None
         missing = _missing(booking)
         if not missing and not booking.done and _YES.match(turn.bare) and turn.words <= 5:
