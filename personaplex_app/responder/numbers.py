@@ -17,9 +17,9 @@ def word_list(text: str) -> list[str]:
 _CARDINALS = {word: value for value, word in enumerate(ONES)} | {
     word: 10 * k for k, word in enumerate(TENS) if k > 1
 }
-# in a number that is said digit by digit "oh" is a zero
+# in a number of four digits or more, said digit by digit, "oh" is a zero; "seven oh five" is a time
 _DIGIT = rf"(?:{'|'.join(ONES[:10])}|\d|oh)"
-_DIGITS = re.compile(rf"(?i)\b(?:{_DIGIT}[ ,-]+){{2,}}{_DIGIT}\b")
+_DIGITS = re.compile(rf"(?i)\b(?:{_DIGIT}[ ,-]+){{3,}}{_DIGIT}\b")
 _UNITS = frozenset(
     word_list("""dollar euro pound cent percent hour minute second day week month year degree mile
     meter metre AM PM am pm""")
