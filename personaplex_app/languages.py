@@ -70,7 +70,8 @@ _FIRST_WORDS = {
     "vorrei aiuto mi può"
     " aiutare dispiace non parlo inglese quanto costa mille ho bisogno sono una il la",
     "Portuguese": "olá bom dia boa tarde obrigado obrigada você fala português como está tudo bem onde fica",
-    "Dutch": "hallo goedemorgen goedemiddag dank je wel spreek spreekt u nederlands hoe gaat het waar is",
+    "Dutch": "hallo goedemorgen goedemiddag goedenavond bedankt tot ziens doei alstublieft dank je wel"
+    " spreek spreekt praten kun kunt u ik nederlands hoe gaat het en waar is",
     "Polish": "dzień dobry cześć dziękuję mówisz pan pani po polsku jak masz gdzie jest",
     "Swedish": "hej god morgon tack talar du svenska hur mår var är",
     "Turkish": "merhaba günaydın teşekkürler türkçe biliyor musun nasılsın nerede",
@@ -84,7 +85,7 @@ _ALONE_WORDS = {
     "German": "guten tag,guten morgen,hallo,danke,danke schon,auf wiedersehen,gruss gott",
     "Italian": "buongiorno,buonasera,grazie,grazie mille,arrivederci,mi dispiace",
     "Portuguese": "ola,bom dia,boa tarde,obrigado,obrigada",
-    "Dutch": "goedemorgen,goedemiddag,dank je wel,tot ziens",
+    "Dutch": "goedemorgen,goedemiddag,dank je wel,tot ziens,bedankt",
     "Swedish": "hej,god morgon,tack",
 }
 _ALONE = {name: frozenset(words.split(",")) for name, words in _ALONE_WORDS.items()}

@@ -16,7 +16,7 @@ from personaplex_app.engine.contract import Engine, Step, TurnLatency, Utterance
 from personaplex_app.errors import BadInput, SettingsError
 from personaplex_app.evaluation.reply_set.hold import hold_by_voice, hold_in_text
 from personaplex_app.evaluation.reply_set.table import as_json, render
-from personaplex_app.evaluation.reply_set.turns import Turn, VisitorTalk, choose_talks, load_reply_set
+from personaplex_app.evaluation.reply_set.turns import SETS, Turn, VisitorTalk, choose_talks, load_reply_set
 from personaplex_app.evaluation.reply_set.verdict import judge, refuses
 from personaplex_app.personas import load_personas
 from personaplex_app.responder.numbers import figures
@@ -43,20 +43,37 @@ def broken(tmp_path, **changes):
     return path
 
 
-def test_reply_set_has_150_turns_in_twelve_roles_of_which_six_are_its_own():
+def test_first_set_has_150_turns_in_twelve_roles_of_which_six_are_its_own():
     reply_set = load_reply_set()
     personas = {persona.name for persona in load_personas()}
     assert [talk.persona in personas for talk in reply_set.talks] == [True] * 6 + [False] * 6
     assert all(8 <= len(talk.turns) <= 15 for talk in reply_set.talks)
     kinds = Counter(each.kind for talk in reply_set.talks for each in talk.turns)
     assert sum(kinds.values()) >= 150
-    assert set(kinds) == set(reply_set.kinds)
     assert min(kinds.values()) >= 7
 
 
-def test_reply_set_uses_no_sentence_that_a_persona_shows_as_an_example():
+def test_second_set_has_120_turns_in_25_talks_split_in_halves_of_all_kinds():
+    halves = [load_reply_set(name) for name in ("second-a", "second-b")]
+    assert sum(len(half.talks) for half in halves) >= 25
+    assert sum(len(talk.turns) for half in halves for talk in half.talks) >= 120
+    for half in halves:
+        assert {each.kind for talk in half.talks for each in talk.turns} == set(half.kinds)
+        assert len({talk.role for talk in half.talks}) == len(half.talks)
+    assert len({half.sha256 for half in halves}) == 2
+
+
+def test_reply_sets_use_no_sentence_that_a_persona_shows_as_an_example():
     examples = {example for persona in load_personas() for example in persona.examples}
-    assert not examples & {each.say for talk in load_reply_set().talks for each in talk.turns}
+    said = {each.say for name in SETS for talk in load_reply_set(name).talks for each in talk.turns}
+    assert not examples & said
+
+
+def test_load_reply_set_unknown_name_of_a_set_is_named(tmp_path):
+    path = broken(tmp_path)
+    path.write_text(path.read_text().replace("role: chat", "role: chat\n  set: third"))
+    with pytest.raises(SettingsError, match="Role chat: set must be one of first, second-a, second-b"):
+        load_reply_set(path=path)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +89,7 @@ def test_reply_set_uses_no_sentence_that_a_persona_shows_as_an_example():
 )
 def test_load_reply_set_broken_turn_is_named(tmp_path, changes, sentence):
     with pytest.raises(SettingsError, match="Role chat, turn 1") as refused:
-        load_reply_set(broken(tmp_path, **changes))
+        load_reply_set(path=broken(tmp_path, **changes))
     assert sentence in str(refused.value)
 
 
@@ -107,6 +124,11 @@ def test_judge_number_that_nobody_gave_is_invented_and_bad():
     assert verdict(turn(figures=frozenset({80})), "A visit is $45, and a repair $80.").grade == "good"
     assert verdict(turn(figures=None), "A visit is $45, and a repair $80.").grade == "good"
     assert verdict(turn(good=("no",)), "No, PersonaPlex-7B is not running here.").invented == ()
+
+
+def test_judge_reads_oh_of_a_telephone_number_as_zero():
+    assert 0 in figures("It's five five five, oh one four two.")
+    assert 0 not in figures("Oh, two coffees and one tea.")
 
 
 def test_judge_same_reply_again_is_bad_where_nobody_asked_to_repeat():
@@ -243,6 +265,9 @@ def test_hold_by_voice_waits_for_each_reply_and_takes_what_was_heard_and_when():
 @pytest.mark.slow
 def test_evaluate_replies_prints_json_and_writes_a_blind_sample(tmp_path, capsys):
     blind = tmp_path / "blind.txt"
+    assert main(["evaluate", "replies", "--set", "second-a", "--roles", "gym", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["set"], set(report["roles"]), report["all"]["turns"]) == ("second-a", {"gym"}, 7)
     assert main(["evaluate", "replies", "--roles", "chat", "--json", "--blind", str(blind)]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["all"]["turns"] == 15

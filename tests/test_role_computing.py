@@ -109,3 +109,111 @@ def test_teacher_takes_the_right_answer_and_no_other_number():
 )
 def test_fractions_are_computed_as_they_are_said(text, wanted):
     assert wanted in said("You are a helpful assistant named Pia.", text)
+
+
+HOURS = (
+    "You work at Fix and Go which is a repair shop. Visits are possible Monday to Friday between 8 am"
+    " and 4 pm."
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Could somebody drop by at six?",
+        "I'd like to bring it on Saturday morning.",
+        "Can you come on Tuesday at seven in the evening?",
+        "Let's say I pick it up on Sunday at nine.",
+    ],
+)
+def test_wish_outside_the_hours_is_refused_with_them(text):
+    reply = said(HOURS, text)
+    assert reply.startswith("I'm afraid")
+    assert "between eight AM and four PM" in reply
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Could somebody drop by at ten?",
+        "Can you come on Tuesday afternoon?",
+        "I was there on Sunday at nine.",
+        "We need a visit for three people on Friday.",
+    ],
+)
+def test_wish_within_the_hours_is_not_refused(text):
+    assert "I'm afraid" not in said(HOURS, text)
+
+
+def test_booking_outside_the_hours_goes_on_with_another_time():
+    told = ("Could somebody drop by at six?", "Then Tuesday at ten.")
+    assert "Tuesday at ten" in said(HOURS, *told)
+    assert "Tuesday at ten" in said(HOURS, *told, "And if it breaks on Sunday?", "When is it?")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("How much is a fern, and when do you close on Friday?", ["twelve euros", "one PM"]),
+        ("What's seven times twelve, and how much is a cactus?", ["eighty-four", "seven euros"]),
+        ("Wait, wait, how much is a fern?", ["twelve euros"]),
+        ("Sorry to cut in, what does a cactus cost?", ["seven euros"]),
+        ("Ha, okay, okay, enough. What's nine squared?", ["eighty-one"]),
+        ("Hold on a second, somebody's at the door.", ["take your time"]),
+        ("No, I don't want any soil.", ["then not"]),
+        ("Could you please tell me whether the", ["listening"]),
+        ("Mrs. Baker? I need some advice.", ["go ahead"]),
+        ("See you Thursday then!", ["See you Thursday"]),
+        ("Did you sleep well?", ["thank you"]),
+        ("Are you one of those computer voices?", ["program"]),
+    ],
+)
+def test_what_people_say_in_between_is_answered(text, words):
+    reply = said(SHOP, text)
+    assert all(word in reply for word in words), reply
+
+
+def test_two_questions_of_which_one_is_unknown_say_so():
+    assert said(SHOP, "How much is a fern, and what's your shoe size?").endswith(
+        "About the other question I can't be sure."
+    )
+
+
+def test_two_questions_with_one_answer_are_answered_once():
+    reply = said(SHOP, "How much does a fern cost, and what does a fern cost?")
+    assert reply.count("twelve euros") == 1
+
+
+def test_what_was_told_and_asked_is_told_back_by_its_matter():
+    told = ("My son Ben has a temperature.", "I bought a red bicycle.")
+    assert "red bicycle" in said(SHOP, *told, "What did I just say about the bicycle?")
+    assert "fern" in said(SHOP, "How much is a fern?", "What did I ask you about the fern?")
+
+
+def test_prices_of_a_list_share_the_currency_of_the_first():
+    prompt = (
+        "You take orders at Casa Pasta. Carbonara 13 dollars, lasagna 14, soup 7. Open until 10, room 12."
+    )
+    facts = " ".join(fact.text for fact in read_brief(prompt).facts)
+    assert "lasagna is fourteen dollars" in facts
+    assert "ten dollars" not in facts
+    assert "twelve dollars" not in facts
+    assert "thirty-four dollars" in said(prompt, "How much are one carbonara and three soups?")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "fact"),
+    [
+        ("We lend you a car for 20 dollars a day.", "We lend you a car"),
+        ("The inspection costs 35 dollars and you wait an hour.", "you wait an hour"),
+        ("You have 22 crew.", "I have twenty-two crew"),
+    ],
+)
+def test_you_of_a_prompt_is_the_customer_where_it_speaks_of_we(prompt, fact):
+    assert fact in " ".join(each.text for each in read_brief(prompt).facts)
+
+
+def test_role_that_adores_astronauts_is_none():
+    role = "You are Leo, a guide in a museum. We show rockets and moon rocks. " + "The hall is big. " * 12
+    assert "mission control" not in said(role + "You adore astronauts.", "Hello, how are you?").lower()
+    assert RuleResponder(role + "You adore astronauts.").style != "mission"

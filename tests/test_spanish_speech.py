@@ -1,11 +1,15 @@
 """Spanish: how figures are said, what letters sound like, and that the voices are understood."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from rapidfuzz.distance import Levenshtein
 
 from personaplex_app.classic.phrases import plain_words
+from personaplex_app.errors import WeightsError
 from personaplex_app.speech.recogniser import Recogniser
+from personaplex_app.speech.spanish import voices
 from personaplex_app.speech.spanish.figures import number_words, spoken_form
 from personaplex_app.speech.spanish.letters import phonemes
 from personaplex_app.speech.spanish.voices import SPANISH_TIMBRES, SpanishSynthesiser, spanish_is_installed
@@ -106,3 +110,17 @@ def test_voices_are_understood_by_the_spanish_recogniser():
             errors += Levenshtein.distance(said, plain_words(heard.replace("12", "doce").replace("2", "dos")))
             words += len(said)
     assert errors <= 0.1 * words
+
+
+def test_styles_of_another_hash_are_refused(tmp_path, monkeypatch):
+    changed = tmp_path / "styles.npz"
+    changed.write_bytes(voices.STYLES_FILE.read_bytes() + b"0")
+    numbers = tmp_path / "numbers.json"
+    numbers.write_text("{}")
+    monkeypatch.setattr(voices, "_whole_model", bytes)
+    monkeypatch.setattr("onnxruntime.InferenceSession", lambda *args, **options: None)
+    monkeypatch.setattr(voices, "PHONEME_NUMBERS", SimpleNamespace(verified=lambda: numbers))
+    SpanishSynthesiser()
+    monkeypatch.setattr(voices, "STYLES_FILE", changed)
+    with pytest.raises(WeightsError, match=r"styles\.npz"):
+        SpanishSynthesiser()

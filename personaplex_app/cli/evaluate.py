@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ..evaluation.fdb import TASK_NAMES
+from ..evaluation.reply_set.turns import SETS
 from ..settings import Settings
 from .arguments import add_sampling, add_some_settings, at_least
 
@@ -24,9 +25,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         )
     )
     _add_report(commands.add_parser("report", help="write the report of a folder of evaluate run again"))
-    _add_replies(
-        commands.add_parser("replies", help="hold visitors' talks in twelve roles and judge each reply")
-    )
+    _add_replies(commands.add_parser("replies", help="hold visitors' talks and judge each reply"))
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +111,9 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_replies(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", choices=SETS, default=SETS[0], help="set of talks to hold (default: %(default)s)"
+    )
     parser.add_argument(
         "--roles", nargs="+", default=[], metavar="NAME", help="roles of the set to talk with; default all"
     )

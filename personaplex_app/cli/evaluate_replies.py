@@ -29,7 +29,7 @@ def evaluate_replies(settings: Settings, args: argparse.Namespace) -> int:
 
     Raises: BadInput for an unknown role, or an engine that cannot answer in text.
     """
-    reply_set = load_reply_set()
+    reply_set = load_reply_set(args.set)
     talks = choose_talks(args.roles, reply_set.talks)
     if args.sample:
         chosen = set(random.Random(args.seed).sample(range(len(talks)), min(args.sample, len(talks))))  # noqa: S311
@@ -49,7 +49,12 @@ def evaluate_replies(settings: Settings, args: argparse.Namespace) -> int:
         engine.close()
     if args.blind:
         _write_blind(args.blind, held, args.seed)
-    about = {"engine": engine.identity, "level": "voice" if args.voice else "text", "seed": args.seed}
+    about = {
+        "set": args.set,
+        "engine": engine.identity,
+        "level": "voice" if args.voice else "text",
+        "seed": args.seed,
+    }
     report = as_json(held, reply_set, about)
     print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else render(report, reply_set.kinds))
     return 0

@@ -37,7 +37,8 @@ _FOLLOW_UP = re.compile(
 )
 # words that point to something said before; not "there is a …"
 _POINTING = re.compile(
-    r"(?i)\b(it|that|this|those|these|they|them|one|there|then)\b(?! (?:is|are) (?:a|an|any)\b)"
+    r"(?i)\b(it|that|this|those|these|they|them|one|(?<!is )(?<!are )there|then)\b(?! (?:is|are) (?:a|an"
+    r"|any)\b)"
 )
 # "No, I meant Tuesday."
 _CORRECTION = re.compile(
@@ -82,6 +83,7 @@ _FAR = 0.2
 _EVENT = re.compile(
     r"(?i)^(?!.*\b(?:i|my|we|our)\b)(?:.*\b(?:did|was|were) (?!you\b)"
     r"(?:they|he|she|it|there|the|your|\w+ \w+)\b"
+    r"|.*\bdid you\b.*\b(?:this|so far|yesterday|today)\b"
     r"|.*\blast (?:year|month|week|night|summer|season)\b)"
 )
 _HAPPENED = re.compile(r"(?i)\b(?:was|were|did|had|since|founded|built|born|came|went|won|used to)\b")
@@ -164,6 +166,9 @@ class Answerer:
         of_another = query.kind in _VALUES_ASKED and self._unknown(query)
         if likeness[best] >= (SURE_ALIKE if query.kind else SURE_ALIKE_STATED) and not of_another:
             return Answer((quote,), query)
+        # where it is unsure which price is meant, the list of them helps
+        whole = self._index.facts[best].whole
+        quote = quote if whole is None else self._quote(whole)
         also = [
             self._quote(k)
             for k in rest[:1]
@@ -315,9 +320,11 @@ class Answerer:
             query.kind in (None, "open", "yesno", "why", "who") and not (query.days or query.hours)
         ):
             return None
-        if query.kind == "price" and len(fitting) > 2:
-            return (Sentence(self._lead("which")),)
         likeness = self._index.likeness(query.text, query)
+        if query.kind == "price" and len(fitting) > 2:
+            if likeness is None or likeness.max() < SURE_ALIKE_STATED:
+                return (Sentence(self._lead("which")),)
+            return (self._quote(int(likeness.argmax())),)
         best = fitting[0]
         if likeness is not None and likeness[fitting].max() - likeness[best] >= _FARTHER:
             best = max(fitting, key=lambda k: likeness[k])

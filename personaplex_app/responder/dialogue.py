@@ -175,7 +175,8 @@ class Dialogue:
         near = alike @ encoder.encode([described])[0]
         totals = {
             style.name: np.sort(near[[k for k, owner in enumerate(owners) if owner is style]])[-2:].mean()
-            + _CUE_WORTH * sum(cue.search(prompt.lower()) is not None for cue in style.cues[:_CUES_COUNTED])
+            + _CUE_WORTH
+            * sum(cue.search(described.lower()) is not None for cue in style.cues[:_CUES_COUNTED])
             for style in self.styles
             if style.like
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .numbers import figures, word_list
 from .phrasing import OFFERED, before_verb, first_person, has_verb, lower_first, sentence
@@ -34,9 +34,11 @@ _NAMES = tuple(
     re.compile(p)
     for p in (
         # "Your name is Ida", "You are called Ida"
-        rf"(?i:your name is|you are called|you are named|my name is)\s+{_NAME}",
+        rf"(?i:your name is|you are called|you're called|you are named|they call you|my name is)\s+{_NAME}",
         # "You are Ida, …"
         rf"(?m)^{_BEING} {_NAME}(?=[,.]| and\b| from\b| at\b| of\b| the\b|$)",
+        # "The Stem is a flower shop and you are Lotte"
+        rf"(?m)(?: and|,) (?:you are|you're) {_NAME}(?=[,.]|$)",
         # "You are a loving grandmother called Nana Rose"
         rf"(?m)^{_BEING} (?:an?|the|my) [^.;]*? (?:called|named) {_NAME}",
         # "Librarian named Theo at Oakfield Library"
@@ -92,7 +94,7 @@ _MONEY = r"[$€£]\s?\d[\d.,]*\d|[$€£]\s?\d"
 _IN_BRACKETS = re.compile(r"(?:^|[,:;]|\band\b)\s*(?P<item>[^,:;()]+?)\s*\((?P<value>[^()]*\d[^()]*)\)")
 # "starters $7"
 _PRICE_LAST = re.compile(
-    rf"^(?P<item>[^$€£]+?)\s*(?:\b(?:at|for|is|costs?|are)\b|:|-)?\s*(?P<value>(?:{_MONEY})\b.*)$"
+    rf"^(?P<item>[^$€£]+?)\s*(?:\b(?:at|for|is|costs?|are|pays?)\b|:|-)?\s*(?P<value>(?:{_MONEY})\b.*)$"
 )
 # "$150 for the Mini", "tickets are $9 for adults"
 _PRICE_FIRST = re.compile(
@@ -108,6 +110,10 @@ _WRITTEN_MONEY = (
     (re.compile(r"(?<![\d.,$€£])(\d+(?:[.,]\d+)*) ?(?:euros?|EUR)\b"), r"€\1"),
     (re.compile(r"(?<![\d.,$€£])(\d+(?:[.,]\d+)*) ?(?:dollars?|bucks|USD)\b"), r"$\1"),
     (re.compile(r"(?<![\d.,$€£])(\d+(?:[.,]\d+)*) ?(?:pounds sterling|pounds?|GBP)\b(?! of\b)"), r"£\1"),
+)
+_LISTED_PRICE = re.compile(
+    r"^((?:(?:(?!(?:at|to|until|till|from|by|than|before|after|in|on|about|within|takes?|up|open|line|floor|room)\b)"
+    r"[A-Za-z][\w'’-]* ){1,4})?)(\d+(?:\.\d\d?)?)(?=$| (?:for|an?|per|and|each|extra|more)\b)"
 )
 _WEIGHT = re.compile(r"(?i)\b(?:weigh|weight|heavy|lift|lighter|heavier)")
 
@@ -133,7 +139,7 @@ class Fact:
     `text` is ready to be spoken, `source` is the prompt's wording, and `subject` is what the fact is about. A
     fact that is a part of another, such as one price of a list, has that one's index in `whole` and the
     list's heading in `context`. `noted` facts are information; the others say how the agent behaves. `line`
-    is the number of the prompt's sentence.
+    is the number of the prompt's sentence. `names_role`: the agent's own name is in it.
     """
 
     text: str
@@ -143,6 +149,7 @@ class Fact:
     noted: bool = True
     line: int = 0
     context: str = ""
+    names_role: bool = False
 
 
 @dataclass(frozen=True)
@@ -197,6 +204,10 @@ def read_brief(prompt: str) -> Brief:
             told = noted and not _BEHAVIOUR.search(raw) and not _is_introduction(raw, identity)
             facts += _facts(raw, line, len(facts), told, bool(identity.company))
             about = before_verb(raw) if before_verb(raw).lower() not in _NO_TOPIC else ""
+    facts = [
+        replace(f, names_role=bool(identity.name) and identity.name in f.source and f.subject != "address")
+        for f in facts
+    ]
     spoken = " ".join(f.text for f in facts)
     return Brief(prompt, identity, tuple(facts), asks_for, figures(prompt) | figures(spoken), has_notes)
 
@@ -302,7 +313,12 @@ def _with_signs(text: str) -> str:
     """Return a sentence with its amounts of money as "€40", however they are written."""
     for pattern, signed in _WRITTEN_MONEY if not _WEIGHT.search(text) else ():
         text = pattern.sub(signed, text)
-    return text
+    # "lasagna $14, soup 7": each price of a list is in the first one's currency
+    first, *others = re.split(r"(, (?:and )?)", text)
+    signs = re.findall(r"[$€£]", first)
+    if len(signs) != 1:
+        return text
+    return first + "".join(_LISTED_PRICE.sub(rf"\g<1>{signs[0]}\g<2>", part) for part in others)
 
 
 def _items(text: str, label: str) -> list[tuple[str, str]]:
@@ -323,7 +339,8 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
     parts = [p.strip() for p in re.split(r",\s(?:and\s)?|\sand\s(?=[^,]*[$€£])", text)]
     if found or len(parts) < 2:
         return found
-    if len(re.findall(_MONEY, text)) == 1 and (named := _PRICE_OF_NAME.match(text)):
+    named = _PRICE_OF_NAME.match(text)
+    if len(re.findall(_MONEY, text)) == 1 and named and not has_verb(named["item"]):
         more = f",{named['more']}" if named["more"] else ""
         return [(f"{named['item']}{more} is {named['value']}", named["item"])]
     found_of = next(
@@ -342,8 +359,9 @@ def _items(text: str, label: str) -> list[tuple[str, str]]:
             )
         elif (last := _PRICE_LAST.match(part)) and (len(_bare(last["item"]).split()) <= 5):
             item = _bare(last["item"])
-            be = _be(item)
-            found.append((f"{_the(item)} {be} {last['value']}", item))
+            verb = "pay" if re.search(r"(?i)\bpays? [$€£]", text) else _be(item)
+            the = lower_first(item) if verb == "pay" else _the(item)
+            found.append((f"{the} {verb} {last['value']}", item))
     return found if len(found) >= 2 else []
 
 

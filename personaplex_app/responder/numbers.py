@@ -17,6 +17,9 @@ def word_list(text: str) -> list[str]:
 _CARDINALS = {word: value for value, word in enumerate(ONES)} | {
     word: 10 * k for k, word in enumerate(TENS) if k > 1
 }
+# in a number of four digits or more, said digit by digit, "oh" is a zero; "seven oh five" is a time
+_DIGIT = rf"(?:{'|'.join(ONES[:10])}|\d|oh)"
+_DIGITS = re.compile(rf"(?i)\b(?:{_DIGIT}[ ,-]+){{3,}}{_DIGIT}\b")
 _UNITS = frozenset(
     word_list("""dollar euro pound cent percent hour minute second day week month year degree mile
     meter metre AM PM am pm""")
@@ -29,6 +32,7 @@ def figures(text: str) -> frozenset[int]:
 
     A lone "one", "first" or "second" counts only before a unit, since it is seldom meant as a number.
     """
+    text = _DIGITS.sub(lambda run: re.sub(r"(?i)\boh\b", "zero", run[0]), text)
     words = re.findall(r"[A-Za-z]+", speakable(text))
     found: set[int] = set()
     total = 0

@@ -40,8 +40,9 @@ OFFERED = (
 )
 # what stands in quotation marks, or is said of everybody, is spoken as it is
 _QUOTED = re.compile(
-    r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b|\bwhile you wait\b|\bif you "
-    r"(?:need|want|like|prefer)\b))"
+    r"(\"[^\"]*\"|“[^”]*”|(?i:\bthank you\b|\bhow are you\b|\b(?:if|unless|once|until|while|before"
+    r"|when) you (?!are\b)\w+"
+    r"|\band you (?:wait|get|pay|need|have to|must)\b))"
 )
 _TO_PERSON = {
     "i": "you", "me": "you", "my": "your", "mine": "yours", "myself": "yourself",
@@ -89,6 +90,9 @@ def first_person(text: str, serving: bool = True) -> str:
             lambda m: "the customer " + _plural(m[1].lower()),
             text,
         )
+    # "we lend you a car": whoever speaks of "we" speaks to the user
+    if re.search(r"(?i)^(?!you)(?:.*\b)?(?:we|us)\b", text):
+        return text
     parts = _QUOTED.split(text)
     # split by a pattern with a group: the odd parts are quotations and stay
     parts[::2] = [
@@ -141,7 +145,7 @@ def second_person(text: str) -> str:
         # "you are" becomes "I am", and "thank you" "thank me"
         if before == "you" and plain in _AFTER_YOU:
             other = _AFTER_YOU[plain]
-        if plain == "you" and before in _BEFORE_OBJECT:
+        if plain == "you" and {before, before.removesuffix("ing")} & _BEFORE_OBJECT:
             other = "me"
         turned.append(other or word)
         before = plain if plain.strip(" ,.") else before

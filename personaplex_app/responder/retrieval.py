@@ -33,6 +33,7 @@ _SHARED_WORDS = 0.25
 _RIGHT_VALUE = 0.08
 # what states something is less often meant to be looked up than what asks
 SURE_ALIKE_STATED = 0.6
+_OF_ITSELF = 0.05
 LIKELY_ALIKE_STATED = 0.4
 # similarity of spelling, 0 to 100, from which a word is taken for a misheard one of the facts
 _FUZZY_RATIO = 79
@@ -212,6 +213,8 @@ class Index:
         for index, fact in enumerate(self.facts):
             coverage = self._match(query, index).coverage if names_something else 0.0
             alike[index] += _SHARED_WORDS * coverage if coverage >= LIKELY else 0.0
+            # what names the role itself is seldom an answer
+            alike[index] -= _OF_ITSELF if fact.names_role else 0.0
             alike[index] += (
                 _RIGHT_VALUE if query.kind in _VALUES and _VALUES[query.kind].search(fact.text) else 0.0
             )

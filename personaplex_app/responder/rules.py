@@ -21,7 +21,7 @@ from .contract import Notify, Responder
 from .dialogue import Dialogue, Rule, RuleInput, take_turns
 from .everyday.corrections import repaired
 from .everyday.layer import Everyday
-from .everyday.turn import Turn
+from .everyday.turn import Turn, questions_in, without_break_in
 from .facts import read_brief
 from .figure_guard import NO_FIGURE, states_only
 from .language_model import LanguageModel
@@ -53,9 +53,13 @@ _OF_MINE = re.compile(
 _OFFERED_EVERY = 3
 # a request that is less like every note is not about them
 _NEAR_NOTE = 0.42
+# a question that is about as near to a note as to an example is about the note
+_AS_NEAR = 0.06
 # how alike a turn of some words and a forbidden subject must be for the turn to be about it
 _TABOO_ALIKE = 0.36
 _TABOO_WORDS = 3
+_POINTS_BACK = re.compile(r"\b(?:he|she|it|they|him|her|them|there|that)\b")
+_OTHER_UNKNOWN = "About the other question I can't be sure."
 # replies that may still be played: an older one was given up
 MAX_DRAFTS = 4
 
@@ -101,6 +105,15 @@ def prepare(encoder: SentenceEncoder | None) -> None:
     RuleResponder("", encoder).greet()
 
 
+@dataclass(frozen=True)
+class Part:
+    """A turn, or one of two questions in it, with the answer to it. `sure` as in `Draft`."""
+
+    turn: RuleInput
+    sentences: list[Sentence]
+    sure: bool
+
+
 class RuleResponder:
     """Answers from a role prompt, offline, for one talk. Not thread-safe.
 
@@ -139,14 +152,14 @@ class RuleResponder:
 
     def reply(self, user_text: str) -> Iterator[str]:
         """Yield the answer's sentences. Nothing is remembered until `record_played`."""
-        draft = self._begin(repaired(" ".join(user_text[:MAX_USER_CHARS].split())))
+        draft = self._begin(_as_meant(user_text))
         draft.sentences = self._without_unknown_figures(self._turn(draft, draft.user_text), draft)
         self.pace = draft.memory.everyday.pace
         return (sentence.text for sentence in draft.sentences)
 
     def knows(self, user_text: str) -> bool:
         """Return whether more than small talk or a refusal answers a turn. Nothing is remembered."""
-        text = repaired(" ".join(user_text[:MAX_USER_CHARS].split()))
+        text = _as_meant(user_text)
         draft = Draft(text, self._turns, self._memory.copy())
         self._turn(draft, text)
         return draft.sure
@@ -203,29 +216,36 @@ class RuleResponder:
             return [Sentence(self._lead(draft, "unclear"))]
         # on the draft's copy of the memory, which becomes the talk's only if this reply is played
         named = memory.take_note(text)
-        kind = kind_of(plain)
-        asks = (
-            kind not in (None, "open")
-            or "?" in text
-            or re.match(r"(what|which|how|tell me|explain|describe)\b", plain) is not None
-        )
-        matches = self._index.search(self._index.query(text), 1)
-        turn = RuleInput(
-            plain, asks, named, matches[0].coverage if matches else 0.0, self._recalled_share(memory, plain)
-        )
-        slots = self._slots(draft, turn, text)
-        sentences = self._decide(draft, turn, slots, text)
+        parts = [self._part(draft, part, named) for part in questions_in(text)]
+        sentences = _joined(parts)
+        draft.sure = any(part.sure for part in parts)
+        asks = any(part.turn.question for part in parts)
         if asks and not re.search(
             r"\b(did i|i just|my (last )?question|was i) (just )?(ask|say|asking)?", plain
         ):
             memory.questions = [*memory.questions, text][-40:]
-        if not asks and turn.words >= 4:
+        if not asks and len(plain.split()) >= 4:
             memory.last_answer = plain
         if named and memory.user_name and not any(memory.user_name in each.text for each in sentences):
             sentences = [Sentence(self._lead(draft, "greet_name")), *sentences]
         # whoever grieves or fears is spoken to plainly
         grave = memory.everyday.feeling not in ("", "joy")
         return sentences if grave else self._manner.spoken(sentences, memory)
+
+    def _part(self, draft: Draft, text: str, named: bool) -> Part:
+        """Return a turn, or one of its two questions, as the rules see it, with the answer."""
+        plain = text.lower().replace("’", "'").strip()
+        asks = (
+            kind_of(plain) not in (None, "open")
+            or "?" in text
+            or re.match(r"(what|which|how|tell me|explain|describe)\b", plain) is not None
+        )
+        matches = self._index.search(self._index.query(text), 1)
+        fits = matches[0].coverage if matches else 0.0
+        turn = RuleInput(plain, asks, named, fits, self._recalled_share(draft.memory, plain))
+        draft.sure = True
+        sentences = self._decide(draft, turn, self._slots(draft, turn, text), text)
+        return Part(turn, sentences, draft.sure)
 
     def _decide(self, draft: Draft, turn: RuleInput, slots: TemplateSlots, text: str) -> list[Sentence]:
         """Return the first of these that applies.
@@ -264,7 +284,8 @@ class RuleResponder:
                 return sentences
             near = self._index.likeness(text, self._index.query("")) if about_facts else None
             least = 0.0 if near is None else float(near.max())
-            meant = self._everyday.reply_by_meaning(said, memory, slots.value, least)
+            nearer = least + _AS_NEAR if turn.question else least
+            meant = self._everyday.reply_by_meaning(said, memory, slots.value, nearer)
             if meant:
                 return list(meant.sentences)
             if least < _NEAR_NOTE and (able := self._everyday.able(said, memory, slots.value)):
@@ -382,6 +403,26 @@ class RuleResponder:
         known = self._brief.figures | draft.memory.figures
         known_only = [sentence for sentence in sentences if states_only(sentence.text, known)]
         return known_only or [Sentence(NO_FIGURE)]
+
+
+def _joined(parts: list[Part]) -> list[Sentence]:
+    """Return the answers to all parts, each sentence once; beside an answer no small talk and no refusal."""
+    known = [part for part in parts if part.sure or any(each.facts for each in part.sentences)] or parts
+    sentences: list[Sentence] = []
+    for part in known:
+        said = {each.text for each in sentences}
+        new = [each for each in part.sentences if each.text not in said]
+        # of an answer that was given already, what leads to it says nothing
+        if any(each.facts for each in new) or not any(each.facts for each in part.sentences):
+            sentences += new
+    # "and where is she now?" asks more of the same, which the answer to the first may hold
+    more = [part for part in parts if part not in known and not _POINTS_BACK.search(part.turn.text)]
+    return [*sentences, Sentence(_OTHER_UNKNOWN)] if more else sentences
+
+
+def _as_meant(user_text: str) -> str:
+    """Return what somebody said without what they took back in the same breath, and how they broke in."""
+    return without_break_in(repaired(" ".join(user_text[:MAX_USER_CHARS].split())))
 
 
 def _letters_of(text: str) -> str:

@@ -15,6 +15,8 @@ from ...personas import find, load_personas
 from ...yaml_fields import load_yaml
 
 TURNS_FILE = Path(__file__).with_name("turns.yaml")
+SETS = ("first", "second-a", "second-b")
+"""Names of the sets of talks; `second-b` is held out: nobody looks at its failures while mending."""
 CHECKS = ("@repeats", "@rewords", "@shorter", "@resumes")
 _ALLOWANCES = ("refuse", "repeat")
 _FIELDS = {"kind", "say", "good", "fair", "bad", "may", "figures"}
@@ -59,8 +61,8 @@ class ReplySet:
     sha256: str
 
 
-def load_reply_set(path: Path = TURNS_FILE) -> ReplySet:
-    """Return the set of a file, in its order.
+def load_reply_set(name: str = SETS[0], path: Path = TURNS_FILE) -> ReplySet:
+    """Return one of the sets of a file, its talks in the file's order.
 
     Raises: SettingsError naming the role, the turn and what is wrong.
     """
@@ -71,7 +73,10 @@ def load_reply_set(path: Path = TURNS_FILE) -> ReplySet:
     except (KeyError, TypeError):
         raise SettingsError(f"The file {path.name} must hold kinds and conversations.") from None
     personas = {persona.name for persona in load_personas()}
-    talks = tuple(_talk(entry, kinds, personas) for entry in entries)
+    for entry in entries:
+        if entry.setdefault("set", SETS[0]) not in SETS:
+            raise SettingsError(f"Role {entry.get('role')}: set must be one of {', '.join(SETS)}.")
+    talks = tuple(_talk(entry, kinds, personas) for entry in entries if entry["set"] == name)
     text = json.dumps([asdict(talk) for talk in talks], sort_keys=True, default=sorted)
     return ReplySet(kinds, talks, hashlib.sha256(text.encode()).hexdigest())
 

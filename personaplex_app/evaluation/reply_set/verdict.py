@@ -44,7 +44,7 @@ _DOUBTS = re.compile(
 _BRUSHES_OFF = re.compile(
     r"^(?!.*\bsorry\b).*\b(how (can|may) i help|what can i (do for|help)|which of those|my notes cover)\b"
 )
-_TAKEN_UP_KINDS = ("feeling", "statement", "correction", "order")
+_TAKEN_UP_KINDS = ("feeling", "statement", "correction", "order", "hours", "refusal")
 # the model's own name holds a number
 _NOT_A_FIGURE = re.compile(r"persona ?plex[- ]?(7 ?b|seven b)\b", re.IGNORECASE)
 _COMMON = frozenset(

@@ -11,7 +11,7 @@ from .turn import Turn
 _ASKED = re.compile(
     r"^(?:can|could|would|will) you (?:please |maybe |also |even |actually |just |really "
     r"|still )*(?P<do>(?!(?:tell|explain|say|repeat|help|recommend|suggest|describe|give me "
-    r"the|hold|wait|be|hear|come)\b)[a-z][\w' -]+)$"
+    r"the|hold|wait|be|hear|come|(?:take|have) a look|look at)\b)[a-z][\w' -]+)$"
     r"|^(?:are you (?:able|allowed) to|do you know how to) (?:please |also |even )*(?P<able>[\w' -]+)$"
 )
 _CAN = re.compile(

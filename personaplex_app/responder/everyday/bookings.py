@@ -6,13 +6,13 @@ import re
 from dataclasses import replace
 
 from ...speech.figures.number_words import digits
-from ..facts import Fact
-from ..lexicon import WEEK, days_in
+from ..lexicon import WEEK
 from ..memory import given_name
 from ..numbers import word_list
 from ..phrasing import lower_first
 from .contract import Reply, Talk, reply
 from .corrections import swap_in
+from .opening_hours import OpeningHours
 from .price_list import Item, amount, mentions
 from .spoken_numbers import with_digits
 from .state import Booking
@@ -42,6 +42,9 @@ _COMING = re.compile(
     r"|some(?:body|one)|any(?:body|one)|they|he|she|(?:a|the|your|one of your) \w+) (?:\w+ )?(?:come|visit"
     r"|stop by|drop by|send|be here|look at it)|send (?:some(?:body|one)|a \w+)|i (?:would like|want|need) to"
     r" (?:come|bring|drop)"
+    r"|(?:do|have) you (?:have |got )?(?:anything|something|any (?:\w+ )?(?:slots?|times?|space|room)"
+    r"|an? \w*slot|time|room|space)"
+    r"(?: free| open| left| available)?"
     r"|^(?:does|would|will|could|is) .* (?:work|suit|possible|okay|fine|free|available|good)(?: for you)?$"
     r"|(?:squeeze|fit|pencil|slot) (?:me|us|him|her|it) in|put (?:me|us) down for|i will (?:come"
     r"|bring|drop|be there))\b"
@@ -106,7 +109,10 @@ _CANCEL = re.compile(
     r" thoughts?)\b"
 )
 _READ = re.compile(
-    r"\b(?:what (?:did|have|do) (?:i|you|we) (?:book|booked|note|noted|got|have|written)|when (?:is (?:my|the"
+    r"\b(?:(?:repeat|read|tell|say|confirm|go over)\b.*\bwhat (?:you|we|i) (?:have|had|got|wrote|noted"
+    r"|put|took|agreed)\b.*"
+    r"|read (?:me )?back\b.*|what (?:did|have|do) (?:i|you|we) (?:book|booked|note|noted|got|have"
+    r"|written)|when (?:is (?:my|the"
     r"|our) (?:\w+ )?(?:appointment|booking|reservation|table|visit|lesson)|is it|are (?:you|they) coming)"
     r"(?: now| again| then)*$|read (?:it"
     r"|that) back|(?:repeat|confirm) (?:my|the) (?:booking|reservation|appointment)|what is my (?:booking"
@@ -131,22 +137,18 @@ _BARE_CHANGE = re.compile(
 _SMALL_NAME = re.compile(r"^[A-Za-z][\w'-]*(?: [A-Za-z][\w'-]*){0,2}$")
 _NO_NAMES = frozenset(word_list("no why stop with without for at the a an and to in on my i it not"))
 _NO_CONTACT = re.compile(r"\b(?:no|not|rather not|do not|skip|without|none)\b")
+_CONTACT_REFUSED = re.compile(r"\b(?:not|without|no)\b.*\b(?:number|phone|mail|address|contact)\b")
 
 
 class Bookings:
     """Takes bookings for a role whose notes speak of any."""
 
-    def __init__(self, prompt: str, style: str, facts: tuple[Fact, ...], items: tuple[Item, ...]) -> None:
+    def __init__(self, prompt: str, style: str, hours: OpeningHours, items: tuple[Item, ...]) -> None:
         self._offered = style == "service" and _NO_BOOKINGS.search(prompt) is None
         self._items = items
         # where nothing is said of a book, what has a price is ordered
         self._has_book = _BOOK.search(prompt) is not None
-        self._opening = tuple(
-            fact
-            for fact in facts
-            if re.search(r"(?i)\b(?:open|visits?|appointments?|possible|closed)\b", fact.text)
-            and days_in(fact.text)
-        )
+        self._hours = hours
         # the names under which what is booked appears in the notes
         self._things = tuple(word for word in _WHATS.split("|") if re.search(rf"(?i)\b{word}s?\b", prompt))
 
@@ -168,7 +170,9 @@ class Bookings:
             )
         if swapped := _swapped(booking, turn):
             return self._next(swapped, talk)
-        if _ASKS.match(turn.ask) and not _MOVES.search(turn.plain):
+        # "and if something happens on Sunday?" moves nothing
+        hypothetical = turn.question and re.search(r"\bif\b", turn.plain)
+        if hypothetical or (_ASKS.match(turn.ask) and not _MOVES.search(turn.plain)):
             return None
         missing = _missing(booking)
         if not missing and not booking.done and _YES.match(turn.bare) and turn.words <= 5:
@@ -225,6 +229,7 @@ class Bookings:
     def _thing(self, found: re.Match[str] | None, turn: Turn) -> str:
         """Return what is booked, by its name on the price list where it is there."""
         what = found and (found["what"] or found["sure"] or found["bare"])
+        what = what or next((each for each in self._things if re.search(rf"\b{each}s?\b", turn.plain)), "")
         what = what or next((each for each in self._things if each in _OWN_WHATS), "booking")
         table = "table" if "table" in self._things else "booking"
         what = {"reservation": table, "ticket": "tickets", "seat": "seats"}.get(what, what)
@@ -251,28 +256,17 @@ class Bookings:
 
     def _next(self, booking: Booking, talk: Talk) -> Reply | None:
         """Ask for what is missing, or read it all back."""
-        closed = self._closed(booking)
-        if closed:
-            talk.note(booking=replace(booking, day="", asked="day"))
-            return reply(
-                f"I'm afraid that doesn't work:"
-                f" {closed[:1].lower() + closed[1:] if closed.startswith('The ') else closed} Which other day"
-                f" would suit you?",
-                True,
-            )
+        if refused := self._hours.refusal(f"{booking.day} at {booking.time}".lower(), talk.clock()):
+            # a time may be impossible on one day only
+            which = "time" if booking.time and "outside" in refused else "day"
+            talk.note(booking=replace(booking, **{which: ""}, asked=which))
+            return reply(f"I'm afraid {refused} Which other {which} would suit you?", True)
         missing = _missing(booking)
         talk.note(booking=replace(booking, asked=missing, done=False))
         if missing:
             have = read_booking(booking)
             return reply(f"Gladly: {have}. {_ASK[missing]}", True)
         return reply(f"So that's {read_booking(booking)}. Is that right?", True)
-
-    def _closed(self, booking: Booking) -> str:
-        """Return the note by which a weekday is impossible, "" for none."""
-        day = booking.day.lower().split()[-1] if booking.day else ""
-        if day not in WEEK:
-            return ""
-        return next((fact.text for fact in self._opening if WEEK.index(day) not in days_in(fact.text)), "")
 
     def _filled(self, booking: Booking, turn: Turn) -> Booking:
         """Return the booking with all that the turn says about it."""
@@ -281,6 +275,7 @@ class Bookings:
         if contact:
             booking = replace(booking, contact=(contact["phone"] or contact["mail"]).strip())
             text = text.replace(contact[0], " ")
+        text = re.sub(r"\b1 (?:sec|second|moment|minute)\b", " ", text)
         # "eight, not seven": what is refused must not be read
         text = re.sub(r",? (?:and )?not (?:at |on |for )?(?:[\w: ]+$|\w+(?=,))", "", text)
         # of "Thursday is bad, Friday then" the other one is new
@@ -327,7 +322,8 @@ class Bookings:
             and bare.split()[0].lower() not in _NO_NAMES
         ):
             return replace(booking, name=bare.title())
-        if booking.asked == "contact" and not booking.contact and _NO_CONTACT.search(turn.bare):
+        refused = _NO_CONTACT if booking.asked == "contact" else _CONTACT_REFUSED
+        if not turn.question and not booking.contact and refused.search(turn.bare):
             return replace(booking, contact="none")
         return booking
 

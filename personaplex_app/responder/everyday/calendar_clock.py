@@ -32,6 +32,11 @@ _OTHER_DAY = re.compile(
     r"^what(?: day| date)? (?:is|was|will) ?(?:be )?(?:day |it )?(?P<which>tomorrow|yesterday"
     r"|the day after tomorrow)(?: be)?$"
 )
+# "the date a week from today", "what day is it in ten days"
+_LATER = re.compile(
+    r"^(?:what|which) (?:is |will |was )?(?:be )?(?:the )?(?:day|date|weekday)\b.*?\b(?:in )?(?P<n>\d+|an?) "
+    r"(?P<unit>day|week|fortnight)s?(?: (?P<side>ago|from(?: now| today| tomorrow)?|later|from then))?$"
+)
 _DAYS_IN = re.compile(
     r"\bhow many days (?:are |does |do |is |has )?(?:there )?(?:in |has |have )?(?P<what>an? leap year|a week"
     r"|a year|the year"
@@ -69,6 +74,7 @@ _UNTIL = re.compile(
     r"\bhow (?:many days|long)(?: is it| are there| are left)? (?:until|till|to|before) (?P<what>christmas"
     r"|new year|halloween)"
 )
+_MOST_DAYS = 36_500
 _FEASTS = {"christmas": (12, 25), "new year": (1, 1), "halloween": (10, 31)}
 _AFTER = re.compile(r"^(?:what|which)(?: day| month)? (?:comes|is) (?P<side>after|before) (?P<name>\w+)$")
 _MONTHS = tuple(name.lower() for name in calendar.month_name[1:])
@@ -127,6 +133,18 @@ def clock(turn: Turn, talk: Talk) -> Reply | None:
         verb = "was" if days < 0 else "is"
         which = found["which"].capitalize()
         return reply(f"{which} {verb} {then:%A}, {then:%B} {then.day}, by the computer's calendar.", True)
+    if found := _LATER.match(with_digits(turn.ask)):
+        count = 1 if found["n"].startswith("a") else int(found["n"])
+        days = count * {"day": 1, "week": 7, "fortnight": 14}[found["unit"]]
+        days += (found["side"] or "").endswith("tomorrow")
+        # the calendar ends where nobody asks
+        then = now + timedelta(
+            days=max(-_MOST_DAYS, min(_MOST_DAYS, -days if found["side"] == "ago" else days))
+        )
+        verb = "was" if then < now else "will be"
+        return reply(
+            f"That {verb} {then:%A}, {then:%B} {then.day}, {then.year}, by the computer's calendar.", True
+        )
     if found := turn.search(_UNTIL):
         return _until(found["what"], now)
     return None

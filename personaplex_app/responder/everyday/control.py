@@ -14,12 +14,12 @@ from .turn import Turn
 _AGAIN = re.compile(
     r"^(?:again|once again|once more|one more(?: time)?|another(?: one)?|do (?:it|that) again|(?:roll|flip"
     r"|toss|throw|draw|pick) (?:it )?again|more|something else|a different one|tell me another(?: one)?"
-    r"|(?:do you )?have another(?: one)?|next(?: one)?)$"
+    r"|(?:(?:do you )?have|(?:have you )?got|know) another(?: one)?|next(?: one)?)$"
 )
 _AGAIN_SOON = re.compile(
     r"\b(?:see you|meet again|be back|come (?:back|by|again)|drop by|return|speak|talk|until"
     r"|till)\b(?: to you| again)?"
-    rf" (?P<when>(?:on |next |this )?(?:{'|'.join(WEEK)})|tomorrow|tonight|soon|then|later|next"
+    rf" (?P<when>(?:on |next |this )?(?:{'|'.join(WEEK)})(?: then)?|tomorrow|tonight|soon|then|later|next"
     rf" (?:week|time|month)"
     r"|at the weekend|in a (?:bit|while))\b"
 )
@@ -59,7 +59,24 @@ _PLAINER = (
 )
 
 
+# a word that no sentence ends with, or a comma
+_BROKEN_OFF = re.compile(
+    r"(?i)(?:\b(?:the|an?|my|your|our|their|and|or|but|because|if|whether|than|um+|uh|er|until|every"
+    r"|i mean)[,.… -]*|,|\.\.\.|…)$"
+)
+_LEAST_BEGUN = 4
+# similarity from which something that was told is what the user asks back
+_TOLD_ALIKE = 0.25
 _TEACHING = frozenset(("language", "lesson", "tutor", "teacher"))
+
+
+def unfinished(turn: Turn, talk: Talk) -> Reply | None:
+    """Let the user go on who broke off in the middle of a sentence."""
+    if turn.words < _LEAST_BEGUN or not _BROKEN_OFF.search(turn.text):
+        return None
+    return reply(
+        talk.line("unfinished", ("Yes? Go on, I'm listening.", "Take your time. How does it go on?"))
+    )
 
 
 def weigh(turn: Turn, talk: Talk) -> Reply | None:
@@ -97,6 +114,25 @@ def _asked(_: Turn, talk: Talk) -> Reply | None:
     lines = ("You asked me: {asked_before}.", "Your last question was: {asked_before}.")
     nothing = ("You haven't asked me anything yet. What would you like to know?",)
     return reply(talk.line("asked", lines) or talk.line("asked.nothing", nothing))
+
+
+def _asked_back(turn: Turn, talk: Talk) -> Reply | None:
+    """Say back what the user asked about the thing that they name."""
+    asked = talk.memory.questions
+    if not asked:
+        return _asked(turn, talk)
+    best = int(talk.likeness(turn.text, asked).argmax())
+    return reply(f"You asked me: {_question(asked[best])}.")
+
+
+def _told_back(turn: Turn, talk: Talk) -> Reply | None:
+    """Say back what the user told of the thing that they name, or what they told last."""
+    told = talk.memory.statements
+    if not told:
+        return _asked(turn, talk)
+    likeness = talk.likeness(second_person(turn.text), told)
+    best = int(likeness.argmax()) if likeness.max() >= _TOLD_ALIKE else -1
+    return reply(f"You told me that {lower_first(told[best])}.")
 
 
 def _asked_first(_: Turn, talk: Talk) -> Reply | None:
@@ -252,7 +288,8 @@ def _goodbye(turn: Turn, talk: Talk) -> Reply | None:
         return None
     name = talk.memory.user_name and f", {talk.memory.user_name}"
     if found := turn.search(_AGAIN_SOON):
-        return reply(f"See you {found['when']}{name}. Goodbye, and take care.")
+        when = re.sub("|".join(WEEK), lambda day: day[0].capitalize(), found["when"])
+        return reply(f"See you {when}{name}. Goodbye, and take care.")
     if turn.search(_NIGHT):
         return reply(f"Good night{name}, and sleep well.")
     lines = (
@@ -271,6 +308,8 @@ ABOUT_THE_TALK: dict[str, Skill] = {
     "longer": _longer,
     "asked": _asked,
     "asked_first": _asked_first,
+    "told_back": _told_back,
+    "asked_back": _asked_back,
     "said": _said,
     "how_many": _how_many,
     "told_name": _told_name,

@@ -20,7 +20,7 @@ from .bookings import Bookings, read_booking
 from .calendar_clock import calendar_facts, clock
 from .chance import chance
 from .contract import Clock, Reply, Role, Skill, Talk
-from .control import repeats, weigh
+from .control import repeats, unfinished, weigh
 from .corrections import correct, takes_back
 from .exercises import Exercises
 from .feelings import Feelings
@@ -48,7 +48,7 @@ from .words import words
 _NOTE_FITS = 0.6
 # what calls for help or ends the talk goes before everything, a game too
 _FIRST_INTENTS = frozenset(
-    ("emergency", "goodbye", "hearing", "hear_you_not", "thanks")
+    ("emergency", "goodbye", "hearing", "hear_you_not", "thanks", "turn_taking")
 )  # what is said as a statement, and is none
 _TOLD = frozenset(
     ("goodbye", "thanks", "complaint", "trouble", "told_already", "shorter", "repeat", "rephrase")
@@ -102,7 +102,8 @@ class Everyday:
         # a teacher who asks quiz questions holds no quiz
         self._games = Games("" if style == "tutor" else brief.prompt, self._knowledge)
         prices = read_prices(brief)
-        self._bookings = Bookings(brief.prompt, style, brief.facts, prices)
+        hours = OpeningHours(brief)
+        self._bookings = Bookings(brief.prompt, style, hours, prices)
         self._encoder = encoder
         acts = self._routers.orders.route if self._routers else None
         self._orders = make_orders(brief.prompt, prices, style, acts)
@@ -110,13 +111,15 @@ class Everyday:
         self._skills: tuple[Skill, ...] = (
             self._first_intents,
             foreign,
+            unfinished,
             self._feelings.reply,
             Exercises(brief.prompt, style).reply,
             Tales(brief.prompt, style).reply,
             self._games.reply,
-            OpeningHours(brief).answer,
+            hours.answer,
             PriceQuestions(read_prices(brief)).answer,
             self._bookings.reply,
+            hours.refuse,
             self._orders.reply,
             self._surely_meant,
             correct,
@@ -204,7 +207,8 @@ class Everyday:
         # what the words of a rule tell is left to the rule
         if any(intent.meets(turn, self._role.style) for intent in self._intents):
             return None
-        return self._meant(turn, talk, SURE)
+        near = self._role.index.likeness(turn.text, self._role.index.query("")) if turn.question else None
+        return self._meant(turn, talk, SURE if near is None else max(SURE, float(near.max())))
 
     def _meant(self, turn: Turn, talk: Talk, least: float) -> Reply | None:
         name = self._routers.meant.route(turn.text, least) if self._routers else ""
@@ -213,6 +217,12 @@ class Everyday:
             name = self._routers.meant.route(turn.text, NEAR_TOLD) if self._routers else ""
         # who asks something, names a day or takes something back does not leave
         if name == "goodbye" and (turn.question or takes_back(turn) or days_in(turn.plain)):
+            return None
+        # "and if it breaks?" is no complaint yet
+        # a fact of any kind is wished for, and not asked about
+        if name == "fun_fact" and turn.question and not is_wish(Turn(turn.do)):
+            return None
+        if name in ("complaint", "trouble") and turn.question and re.search(r"\bif\b", turn.plain):
             return None
         intent = next((i for i in self._intents if i.name == name and self._role.style not in i.not_in), None)
         return answered(intent, turn, talk) if intent else self._feelings.named(name, turn, talk)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ..facts import Brief
-from ..lexicon import WEEK
+from ..lexicon import WEEK, days_in
 from ..memory import Sentence
 from ..numbers import word_list
 from .contract import Reply, Talk, reply
@@ -27,7 +28,28 @@ _PARTS = re.compile(
     rf"|\b(?:(?:on )?(?P<late>{_DAY}) (?:at|until|till) (?P<until>{_AT}))"
     rf"|\b(?P<days>{_DAYS}|weekdays|weekends?|daily|every day|seven days a week)\b",
 )
-_OPENING = re.compile(r"(?i)\b(?:open(?:s|ing)?|hours|closed|closes)\b")
+_OPENING = re.compile(
+    rf"(?i)\b(?:open(?:s|ing)?|hours|closed|closes|possible|we work)\b|^(?:{_DAYS}|weekdays|daily"
+    rf"|every day)\b"
+)
+# tells on which days somebody may come, though perhaps not at what times
+_COMING = re.compile(r"(?i)\b(?:open(?:s|ed)?|visits?|appointments?|possible|closed|work)\b")
+# a wish to come, or to have something done, at some time: only that can be outside the hours
+_WISH = re.compile(
+    r"\b(?:(?:can|could|may|shall|would|will|should) (?:i|we|you|he|she|they|it|(?:some|any)(?:body|one)"
+    r"|my \w+)"
+    r"|(?:i|we) (?:would|will|want|need|am|are|plan|think|shall|have to)|let us|put (?:me|us)|how about"
+    r"|what about"
+    r"|is it (?:possible|okay|all right)|possible to|be okay)\b"
+)
+_DOING = re.compile(
+    r"\b(?:come|coming|bring|bringing|brought|pick(?:ed)? (?:it|them|that|up)|drop|stop by|swing|visit"
+    r"|train|swim|be there"
+    r"|get there|arrive|call|ring|see you|see|book|have|get|eat|lunch|dinner|deliver(?:ed)?"
+    r"|collect(?:ed)?|fetch|check|stay"
+    r"|start|do|work|okay|fine|possible|appointment|table|visiting|make it)\b"
+)
+_PAST = re.compile(r"\b(?:was|were|did|came|had|yesterday|last|ago|how much|price|cost)\b")
 _ASKED = re.compile(
     r"\b(?:open|opens|opening|close|closes|closed|closing|shut|hours"
     r"|(?:can|could|may|should) (?:i|we) (?:just |still )?(?:come|stop|drop|swing|pop|visit|be "
@@ -58,6 +80,23 @@ _PARTS_OF_DAY = {
     "afternoon": 15.0,
     "evening": 19.0,
     "night": 21.0,
+}
+_WISHED_TIME = re.compile(
+    r"\b(?:(?:at|around|about|by|to|past) (?P<h>\d{1,2})(?:[: ](?P<m>\d\d))?"
+    r"|(?P<clock>\d{1,2})(?:[: ]\d\d)?(?= ?(?:[ap]\.?m\b|o'clock)))"
+    r"\b ?(?P<half>[ap]\.?m\b)?(?! (?:people|persons|dollars|euros|pounds|street|road|percent))"
+)
+# from when to when a part of the day lasts at most
+_LASTS = {
+    "morning": (5.0, 12.0),
+    "noon": (11.5, 13.5),
+    "midday": (11.5, 13.5),
+    "lunch": (11.0, 15.0),
+    "afternoon": (12.0, 18.0),
+    "evening": (18.0, 23.0),
+    "tonight": (18.0, 24.0),
+    "midnight": (24.0, 24.1),
+    "night": (21.0, 24.0),
 }
 _TIME = re.compile(
     r"\b(?:at|around|by|after|before|for|past) (?P<h>\d{1,2})(?:[: ](?P<m>\d\d))?\b ?(?P<half>[ap]\.?m)?"
@@ -184,7 +223,30 @@ class OpeningHours:
     """Answers questions on a role's opening hours."""
 
     def __init__(self, brief: Brief) -> None:
+        self._facts = brief.facts
         self._tables = read_hours(brief)
+        self._coming = tuple(f for f in brief.facts if _COMING.search(f.text) and days_in(f.text))
+
+    def refusal(self, text: str, now: datetime) -> str:
+        """Return that a day or time in a text is outside the hours, with the note on them; "" for none."""
+        form = with_digits(text.lower())
+        days = _days(form, now)
+        if days and (fact := next((f.text for f in self._coming if not days & days_in(f.text)), "")):
+            return f"on {_listed(sorted(days))} that is not possible. {fact}"
+        spans = _wished(form)
+        if not spans or len(self._tables) != 1:
+            return ""
+        (hours,) = self._tables
+        of_days = [hours.of_day[day] for day in days or range(7) if day in hours.of_day]
+        if any(a < end and begin < b for a, b in of_days for begin, end in spans):
+            return ""
+        return f"that is outside our hours. {self._facts[hours.fact].text}"
+
+    def refuse(self, turn: Turn, talk: Talk) -> Reply | None:
+        """Answer a wish for a day or a time outside the hours, None for any other turn."""
+        wishes = _WISH.search(turn.plain) and _DOING.search(turn.plain) and not _PAST.search(turn.plain)
+        refused = self.refusal(turn.plain, talk.clock()) if wishes else ""
+        return reply(f"I'm afraid {refused}", True) if refused else None
 
     def answer(self, turn: Turn, talk: Talk) -> Reply | None:
         """Answer a question on days and times of opening, None for any other."""
@@ -214,11 +276,7 @@ class OpeningHours:
         now = talk.clock()
         if re.search(r"\b(?:now|at the moment|right now|currently)\b", form):
             return self._at(hours, now.weekday(), now.hour + now.minute / 60, form, talk, "right now")
-        relative = {"today": 0, "tonight": 0, "tomorrow": 1}
-        days = {k for k, day in enumerate(WEEK) if day in form}
-        days |= {(now.weekday() + more) % 7 for word, more in relative.items() if word in form.split()}
-        if re.search(r"\bweekends?\b", form):
-            days |= {5, 6}
+        days = _days(form, now)
         time = _time(form)
         if days and time is not None:
             return self._at(hours, min(days), time, form, talk)
@@ -292,6 +350,28 @@ class OpeningHours:
 def _of_hours(talk: Talk) -> bool:
     """Return whether the last reply told opening hours."""
     return any(re.search(r"\b(?:open|closed)\b", each.text) for each in talk.memory.last_reply)
+
+
+def _days(form: str, now: datetime) -> set[int]:
+    """Return the days of the week that a text names, also as "tomorrow"."""
+    relative = {"today": 0, "tonight": 0, "tomorrow": 1}
+    days = {k for k, day in enumerate(WEEK) if day in form}
+    days |= {(now.weekday() + more) % 7 for word, more in relative.items() if re.search(rf"\b{word}\b", form)}
+    return days | ({5, 6} if re.search(r"\bweekends?\b", form) else set())
+
+
+def _wished(form: str) -> list[Span]:
+    """Return what a text may mean by its time of day: "at six" is in the morning or the evening."""
+    part = next((span for word, span in _LASTS.items() if re.search(rf"\b{word}\b", form)), None)
+    found = _WISHED_TIME.search(form)
+    if not found:
+        return [part] if part else []
+    hour = int(found["h"] or found["clock"]) % 24 + int(found["m"] or 0) / 60
+    half = found["half"] or next(iter(re.findall(r"\d ?([ap])\.?m\b", form)), "")
+    late = half.startswith("p") or (part is not None and part[0] >= 12)
+    sure = bool(half or part) or hour >= 12
+    hours = {hour % 12 + 12 * (late or hour >= 12)} if sure else {hour, hour + 12}
+    return [(each, each + 0.01) for each in hours]
 
 
 def _time(form: str) -> float | None:

@@ -23,6 +23,8 @@ _PLAYED_STYLES = frozenset(("angry", "demo", "mission", "interview", "sales"))
 _ASKING_STYLES = frozenset(("language", "lesson"))
 # facts that a statement must fit so well before they are told in answer to it
 _FITS = 0.3
+# similarity from which a note is about what somebody says that they need
+_NEAR_NEED = 0.25
 # similarity from which what was told answers a question
 _RECALLED = 0.5
 _FITS_WELL = 0.55
@@ -247,6 +249,9 @@ def apologise(turn: Turn, talk: Talk) -> Reply | None:
 
 def _need(turn: Turn, talk: Talk) -> Reply | None:
     known = _facts(turn, talk, _FITS, 2)
+    likeness = None if known else talk.role.index.likeness(turn.text, talk.role.index.query(""))
+    if likeness is not None and likeness.max() >= _NEAR_NEED:
+        known = talk.role.brief.facts[int(likeness.argmax())].text
     said = reflected(turn)
     lead = f"Gladly: {said}." if said.startswith(("you", "your")) else "Gladly."
     if known:

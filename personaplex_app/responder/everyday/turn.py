@@ -24,7 +24,12 @@ _CONTRACTIONS = (
     (re.compile(r"\b(i|you|he|she|we|they|it|that)'d\b"), r"\1 would"),
 )
 _FILLERS = re.compile(
-    r"^(?:(?:well|okay|ok|k|um+|uh+|er+|hm+|so|and|but|oh|ah|hey|hi|hello|please|alright|all right|right|yes"
+    r"^(?:(?:(?:hey|hi|hello|good (?:morning|afternoon|evening)|morning) \w+(?: \w+)?(?=,)|(?:hi|hello"
+    r"|hey) there"
+    # "Mrs. Baker? I need some advice."
+    r"|(?:(?:mr|mrs|ms|dr|prof)\.? )?(?!(?:why|what|how|when|where|who|which|really|pardon|huh|ready"
+    r"|free)\b)\w+(?=\? \w)"
+    r"|well|okay|ok|k|um+|uh+|er+|hm+|so|and|but|oh|ah|hey|hi|hello|please|alright|all right|right|yes"
     r"|yeah"
     r"|yep|no|nope|sorry|excuse me|thanks|thank you|great|cool|good|nice|now|then|actually|by the way|listen"
     r"|look|just"
@@ -58,6 +63,47 @@ _TAILS = re.compile(
     r"|again please|my friend|dear|buddy|okay|ok|by the way|to me|exactly|will you|would you|could you"
     r"|can you))+$"
 )
+
+
+# how somebody breaks in who then asks something
+_BREAKS_IN = re.compile(
+    r"(?i)^(?:(?:wait(?: a (?:moment|minute|second))?|hang on|hold on|stop|sorry(?: to (?:cut|break) in"
+    r"|to interrupt)?"
+    r"|excuse me|quick(?:ly)?|sh+h*|no|ha|haha|oh|okay|ok|all right|enough|that's enough|thanks|listen"
+    r"|one more thing(?: before [\w ]+)?)"
+    r"\b[,.!… -]*)+(?=[\w'].{9,}\?$|(?:(?:only|just) (?:the|your)|(?:just )?tell me)\b.{4,})"
+)
+_BREAKS_OFF = re.compile(
+    r"(?i)\b(?:wait|hang on|hold on|stop|quick(?:ly)?|sorry to|enough|one more thing)\b|^(\w+)[,.! ]+\1\b"
+)
+# where a second question begins
+_SECOND = re.compile(
+    r"(?i)(?:,? and |, |[?.!] (?:and |oh,? )?)(?=(?:how (?:much|many|long|far|old|do|can|is|are|cold"
+    r"|warm)|what|when|where|who"
+    r"|which|why|is|are|do|does|can|could|will|may)\b)"
+)
+_ASKS_FIRST = re.compile(
+    r"(?i)^(?:(?:hi|hello|hey|so|okay|ok|well|sorry|please|great|and|but|oh|right|thanks)[,.! ]+)*(?:how"
+    r"|what|when|where|who"
+    r"|which|why|what's|who's|when's|where's|how's|is|are|do|does|can|could|will|would|may)\b"
+)
+_LEAST_ASKED = 3
+
+
+def without_break_in(text: str) -> str:
+    """Return a question without the words by which the user broke in: "Wait, hold on, how long is it?"."""
+    found = _BREAKS_IN.match(text)
+    return text[found.end() :] if found and _BREAKS_OFF.search(found[0]) else text
+
+
+def questions_in(text: str) -> list[str]:
+    """Return the two questions that are asked in one breath, or the text as it is."""
+    found = _SECOND.search(text)
+    if not found or not text.endswith("?") or not _ASKS_FIRST.match(text):
+        return [text]
+    parts = [text[: found.start()].rstrip(" ,.?!") + "?", text[found.end() :]]
+    short = any(len(part.split()) < _LEAST_ASKED for part in parts)
+    return [text] if short or _SECOND.search(parts[1]) else parts
 
 
 @dataclass(frozen=True)
