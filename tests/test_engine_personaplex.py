@@ -195,8 +195,8 @@ def test_engine_fault_of_the_device_ends_talks_and_new_ones_work(engine, monkeyp
     other = engine.open(config_of("voice_only"))
     calls = []
 
-    def fail(self, frames_):
-        calls.append(frames_)
+    def fail(self, *frames):
+        calls.append(frames)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with monkeypatch.context() as patch:
@@ -286,7 +286,7 @@ def test_slots_newcomers_prompt_is_computed_between_the_frames_of_others(monkeyp
     others_talk = threading.Event()
     plain_step, plain_prefill = Duplex.step, Duplex.prefill
     monkeypatch.setattr(
-        Duplex, "step", lambda self, frames_: order.append("step") or plain_step(self, frames_)
+        Duplex, "step", lambda self, *frames: order.append("step") or plain_step(self, *frames)
     )
 
     def prefill(self, row, prompt, chunk):

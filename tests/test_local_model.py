@@ -317,7 +317,7 @@ def test_ticks_go_on_while_the_model_generates_and_a_barge_in_ends_it(model):
     synthesis, frames = Worker("synthesis"), WorkQueue(lockstep=False)
     ignore = lambda *_: None  # noqa: E731
     player = ReplyPlayer(
-        responder, Silent(), synthesis, None, frames, iter(range(99)).__next__, ignore, ignore, ignore
+        responder, Silent(), synthesis, None, frames, iter(range(99)).__next__, *[ignore] * 4
     )
     player.prepare(1, ELSE)
     until(gate.waiting.is_set)

@@ -92,3 +92,11 @@ class NoTokenizer(TextTokenizer):
 
     def __init__(self) -> None:
         pass
+
+    def words(self, text: str) -> list[int]:
+        """Return none."""
+        return []
+
+    def continuations(self) -> list[int]:
+        """Return none."""
+        return []
