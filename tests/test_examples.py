@@ -14,6 +14,7 @@ import soundfile as sf
 
 from .support.app_process import ROOT, app_process, free_port
 from .support.patience import PATIENCE_S
+from .support.speech import recognise
 
 pytestmark = pytest.mark.process
 
@@ -21,6 +22,7 @@ EXAMPLES = ROOT / "examples"
 GATEWAY, RECIPES, TALK = (
     EXAMPLES / name for name in ("gateway_client.py", "gradio_recipes.py", "talk_client.js")
 )
+LINE = EXAMPLES / "say_line.py"
 # a script, and the word before its arguments
 WAYS = [(GATEWAY,), (RECIPES, "respond"), (RECIPES, "compare"), (TALK,)]
 KEY = "open sesame"
@@ -73,7 +75,7 @@ def locked(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "way",
-    [*WAYS, (RECIPES, "evaluate")],
+    [*WAYS, (RECIPES, "evaluate"), (LINE,)],
     ids=lambda way: "-".join(map(str, way[1:])) or way[0].name,
 )
 def test_example_tells_how_it_is_used(way):
@@ -173,3 +175,43 @@ def test_javascript_client_brings_the_answer_home_with_a_key(locked, question, t
     refused = run(TALK, locked.url, question, answer, PERSONAPLEX_API_KEY="wrong")
     assert (refused.returncode, "API key" in refused.stderr) == (1, True)
     assert not answer.exists()
+
+
+def test_line_is_said_word_for_word_and_saved(app, tmp_path):
+    text = "Your order costs $8, and comes at noon."
+    done = run(LINE, app.url.replace("http", "ws"), text, tmp_path / "said.wav")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split("  ")[1].split(":")[0] for line in done.stdout.strip().splitlines()] == [
+        "waiting",
+        "begun",
+        "done",
+    ]
+    assert done.stdout.rstrip().endswith(text)
+    samples, rate_hz = sf.read(tmp_path / "said.wav", dtype="float32")
+    assert rate_hz == 24_000
+    heard = recognise(samples)
+    assert "order" in heard
+    assert "noon" in heard
+    assert text not in app.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("url", "text", "sentence"),
+    [
+        ("nowhere", "Hello.", "nowhere is no address"),
+        ("ws://127.0.0.1:9", "Hello.", "does not answer as the app does"),
+        ("app", "…", "A line needs at least a word."),
+        ("app", "x" * 1201, "the limit is 1,200"),
+        ("locked", "Hello.", "does not answer as the app does"),
+        ("echo", "Hello.", "cannot be told what to say"),
+    ],
+)
+def test_line_that_cannot_be_said_ends_by_a_sentence(app, locked, url, text, sentence, tmp_path, monkeypatch):
+    if url == "echo":
+        monkeypatch.setenv("PERSONAPLEX_API_KEY", KEY)
+    url = {"app": app.url, "locked": locked.url, "echo": locked.url}.get(url, url).replace("http", "ws")
+    done = run(LINE, url, text, tmp_path / "said.wav")
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "said.wav").exists()

@@ -104,7 +104,7 @@ def test_classic_spoken_question_is_answered_with_the_fact(
         expect(page.locator("#masthead")).to_contain_text(stand_in)
         page.select_option("#talk-persona", "waste-collection")
         start_talk(page)
-        said(page, "agent", "CityClean")
+        # the microphone's clock is its own: the question may come before the greeting, or into it
         said(page, "user", "compost bin")
         said(page, "agent", "eight dollars")
         expect(page.locator("#masthead")).to_contain_text(stand_in)

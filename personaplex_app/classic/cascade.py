@@ -287,9 +287,9 @@ class CascadeSession:
             else:
                 self._turns.greet(self._now_s)
                 self._player.begin(self._frame * FRAME_S, None)
-        elif self._user_spoke:
+        elif self._user_spoke or self._lines.held:
             self._player.discard()
-            self._greeting_missed = True
+            self._greeting_missed = self._user_spoke
         else:
             self._turns.greet(self._now_s)
             self._player.begin(self._frame * FRAME_S, None)
