@@ -23,16 +23,19 @@ CONTRASTS = """() => {
     return { r: 255, g: 255, b: 255 };
   };
   const found = [];
-  for (const element of document.querySelectorAll('.masthead *, .talk *, .sessions *, [role=tab]')) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+  const field = "select, textarea, input:not([type=checkbox], [type=radio], [type=file], [type=range])";
+  const parts = '.masthead *, .talk *, .sessions *, .compare *, [role=tab]';
+  for (const element of document.querySelectorAll(parts)) {
+    const own = element.matches(field) ||
+      [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
     if (!own || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) ||
         element.disabled) continue;
     const style = getComputedStyle(element);
     const [a, b] = [light(parse(style.color)), light(behind(element))].sort((x, y) => y - x);
     const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 &&
         Number(style.fontWeight) >= 700);
-    found.push({ text: element.textContent.trim().slice(0, 40), ratio: (a + 0.05) / (b + 0.05),
-        least: large ? 3 : 4.5 });
+    found.push({ text: `${element.localName} ${element.textContent.trim().slice(0, 40)}`,
+        ratio: (a + 0.05) / (b + 0.05), least: large ? 3 : 4.5 });
   }
   return found;
 }"""
