@@ -20,8 +20,6 @@ import { TypedLine } from "./typed-line.js";
 // a busy server finishes the recording before it says goodbye
 const END_PATIENCE_MS = 12000;
 const RECORDING_PATIENCE_MS = 30000;
-// after a goodbye the recording is closed already
-const RECORDING_TOLD_PATIENCE_MS = 3000;
 const WHOLE = ["stopped", "time_limit", "idle", "draining"];
 
 /** Called by Gradio's component; `trigger` asks the platform for a GPU in the visitor's name. */
@@ -250,9 +248,9 @@ class TalkPage {
   }
 
   /** Show a talk's recording as soon as the server has closed it; false when it is not found in time. */
-  async offer(id, patience_ms) {
+  async offer(id) {
     const before = this.state;
-    const talk = await finished(id, patience_ms, () => this.state === before);
+    const talk = await finished(id, RECORDING_PATIENCE_MS, () => this.state === before);
     if (!talk) return false;
     this.showRecording(talk);
     forget();
@@ -261,7 +259,7 @@ class TalkPage {
 
   /** Offer it, and where the server could not say goodbye, tell whether it was found. */
   async offerLost(id, toldSo) {
-    const found = await this.offer(id, toldSo ? RECORDING_TOLD_PATIENCE_MS : RECORDING_PATIENCE_MS);
+    const found = await this.offer(id);
     if (!toldSo && this.state === "error") this.enter("error", found ? t("lostFound") : t("lostAway"));
   }
 
@@ -290,7 +288,7 @@ class TalkPage {
     if (!id) return;
     this.began = true;
     this.enter("ended", text);
-    const found = await this.offer(id, RECORDING_PATIENCE_MS);
+    const found = await this.offer(id);
     if (!found && this.state === "ended") this.enter("ended", t("reloadedGone"));
     forget();
   }
