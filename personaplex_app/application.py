@@ -45,7 +45,7 @@ from .server.routes.status import status_routes
 from .sessions.temp_folder import PREFIX, TempFolder
 from .settings import Settings
 from .ui.page import build_page, mounted
-from .ui.page_head import with_head
+from .ui.page_head import preview_route, with_head
 from .ui.page_language import page_language
 from .ui.scripts import script_routes
 from .ui.talk_page import talk_page
@@ -137,7 +137,7 @@ class Application:
             *evaluation_routes(self._evaluations),
             *compare_routes(self._comparisons),
         ]
-        return [*routes, *api_docs_routes(state.settings, routes), *script_routes()]
+        return [*routes, *api_docs_routes(state.settings, routes), preview_route(), *script_routes()]
 
     @asynccontextmanager
     async def _lifespan(self, app: Any) -> AsyncIterator[None]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import httpx
@@ -187,6 +188,9 @@ async def test_page_is_made_once_and_carries_what_a_refused_page_says(made):
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app.test") as client:
         page = await client.get("/")
         config = (await client.get("/config", headers={"X-Forwarded-Host": "evil.example"})).json()
+        picture = await client.get(re.search(r'"og:image" content="([^"]+)"', page.text)[1])
+    assert picture.headers["content-type"] == "image/png"
+    assert str(Path(__file__).parents[1]) not in page.text
     # what looks whether Gradio's own scripts came is before them
     assert page.text.index("page-refused") < page.text.index('type="module"')
     assert "frame-ancestors 'self'" in page.headers["content-security-policy"]

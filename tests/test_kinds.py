@@ -48,7 +48,7 @@ def test_kinds_soak_runs_only_when_it_is_asked_for(expression, runs):
 def test_kinds_files_that_wait_and_files_that_compute_take_turns_and_short_ones_are_last():
     asked = [("a", "unit"), ("b", "slow"), ("c", "slow"), ("d", "unit"), ("d", "browser"), ("e", "browser")]
     items = kinds.in_turn([Item(kind, file=file) for file, kind in asked])
-    assert [item.nodeid[0] for item in items] == ["b", "d", "d", "c", "e", "a"]
+    assert [item.nodeid[0] for item in items] == ["b", "d", "d", "e", "c", "a"]
     assert [kinds.kind_of(item) for item in items if item.nodeid[0] == "d"] == ["unit", "browser"]
 
 

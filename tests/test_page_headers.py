@@ -133,7 +133,7 @@ def test_link_to_the_page_shows_its_name_sentence_and_picture_and_nothing_of_its
     assert '<meta name="viewport"' in head
     told = dict(re.findall(r'<meta (?:property|name)="([^"]+)" content="([^"]*)"', head))
     assert told["og:url"] == "https://app.test/voice/"
-    assert told["og:image"] == f"https://app.test/voice/gradio_api/file={PREVIEW}"
+    assert told["og:image"] == "https://app.test/voice/preview.png"
     assert told["og:title"].startswith("PersonaPlex")
     assert told["description"] == told["og:description"] != ""
     with Image.open(PREVIEW) as picture:

@@ -11,7 +11,6 @@ from gradio.themes import Base
 from ..server.app_state import AppState
 from ..server.evaluations import Evaluations
 from . import evaluate, respond, static_tab
-from .page_head import PREVIEW
 from .static import STATIC, read_static
 
 # shared rules come first, so that a tab's own rules override them
@@ -54,7 +53,6 @@ class _Page(gr.Blocks):
 
 def build_page(app_state: AppState, evaluations: Evaluations) -> gr.Blocks:
     """Return the page, ready to be served with `page_options()`."""
-    gr.set_static_paths([PREVIEW])
     with _Page(
         title="[[title]]", analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_CHECKED_AND_KEPT_S
     ) as page:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 from html import escape
-from urllib.parse import quote
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse
+from starlette.routing import Route
 from starlette.types import Scope
 
 from .page_language import filled, strings, strings_element
@@ -20,6 +21,15 @@ PREVIEW_SIZE = (1200, 630)
 _SCRIPTS = ("shared/refused.js", "shared/early-press.js", "compare/linked-test.js")
 # the page's template shows its maker's name and picture
 _LINK_PREVIEW = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*')
+
+
+def preview_route() -> Route:
+    """Return the route of the picture that a link to the page shows."""
+
+    async def preview(request: Request) -> FileResponse:
+        return FileResponse(PREVIEW, headers={"Cache-Control": "public, max-age=86400"})
+
+    return Route(f"/{PREVIEW.name}", preview)
 
 
 def with_head(page: bytes, scope: Scope, language: str) -> bytes:
@@ -43,7 +53,7 @@ def with_head(page: bytes, scope: Scope, language: str) -> bytes:
         "og:url": address,
         "og:title": told["title"],
         "og:description": told["description"],
-        "og:image": f"{address}gradio_api/file={quote(PREVIEW.as_posix())}",
+        "og:image": f"{address}{PREVIEW.name}",
         "og:image:width": str(width),
         "og:image:height": str(height),
     }
