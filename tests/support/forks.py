@@ -7,6 +7,7 @@ run here.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections import deque
@@ -47,7 +48,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     terminal = session.config.pluginmanager.getplugin("terminalreporter")
     terminal.showfspath = False  # files end in any order
     terminal.flush()  # else each fork has what is not yet written, and writes it too
+    gc.freeze()  # a fork that looks for garbage among what was collected makes all of it its own
     running = [_fork(session, files) for _ in range(min(options.forks, len(files)))]
+    gc.unfreeze()
     try:
         while running:
             for connection in wait([fork.connection for fork in running]):
