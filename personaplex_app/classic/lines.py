@@ -6,8 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from ..engine.saying_contract import MAX_LINES, Line
-from ..errors import BadInput, CapacityError, shorten
+from ..engine.saying_contract import Line, check_room, no_such_line
+from ..errors import BadInput
 from ..languages import is_latin
 from ..protocol_events import Said, SaidState, Word
 from ..responder.sentences import SentenceCutter
@@ -127,10 +127,7 @@ class LineQueue:
         if not any(letter.isalnum() for letter in line.text):
             raise BadInput("A line needs at least a word.")
         with self._lock:
-            if len(self._lines) >= MAX_LINES:
-                raise CapacityError(f"{MAX_LINES} lines wait to be said already; take one back or wait.")
-            if any(each.line.id == line.id for each in self._lines):
-                raise BadInput(f"A line {shorten(line.id)} is being said already; give each its own id.")
+            check_room(line, [each.line for each in self._lines])
             self._lines.append(spoken)
             self._told.append(spoken.report("waiting", [], at_s))
 
@@ -139,7 +136,7 @@ class LineQueue:
         with self._lock:
             found = next((each for each in self._lines if each.line.id == line_id and each.goes_on), None)
             if found is None:
-                raise BadInput(f"There is no line {shorten(line_id)} that goes on.")
+                raise no_such_line(line_id)
             found.push(text, last)
 
     def unsay(self, line_id: str, at_s: float) -> None:

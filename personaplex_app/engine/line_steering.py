@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from unicodedata import combining, normalize
 
-from ..errors import BadInput, CapacityError, shorten
+from ..errors import BadInput, shorten
 from ..model.config import EPAD, PAD
 from ..model.steering import FREE, Gate, Steer
 from ..protocol_events import Said, SaidState
 from ..units import s_to_frames
-from .saying_contract import MAX_LINES, Line
+from .saying_contract import Line, check_room, no_such_line
 
 GAPS = {",": (4, 10), ";": (4, 10), ":": (4, 10), ".": (6, 12), "!": (6, 12), "?": (6, 12)}
 """The fewest and the most frames of PAD after a word that ends in such a mark."""
@@ -130,10 +130,7 @@ class LineSteering:
         if not words:
             raise BadInput("A line needs at least a word.")
         with self._lock:
-            if len(self._lines) >= MAX_LINES:
-                raise CapacityError(f"{MAX_LINES} lines wait to be said already; take one back or wait.")
-            if any(each.line.id == line.id for each in self._lines):
-                raise BadInput(f"A line {shorten(line.id)} is being said already; give each its own id.")
+            check_room(line, [each.line for each in self._lines])
             spoken = _Spoken(line, line.last, deque(words))
             self._lines.append(spoken)
             self._told.append(spoken.report("waiting", self._at_s))
@@ -144,7 +141,7 @@ class LineSteering:
         with self._lock:
             found = next((each for each in self._lines if each.line.id == line_id and not each.last), None)
             if found is None:
-                raise BadInput(f"There is no line {shorten(line_id)} that goes on.")
+                raise no_such_line(line_id)
             found.words.extend(words)
             found.last = last
 

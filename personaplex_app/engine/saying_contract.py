@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
+from ..errors import BadInput, CapacityError, shorten
 from .contract import Session
 
 MAX_LINES = 8
@@ -60,3 +62,19 @@ class SayingSession(Session, Protocol):
     def hold(self, on: bool) -> None:
         """Keep the agent from speaking of its own, but for small signs of listening; or let it again."""
         ...
+
+
+def check_room(line: Line, waiting: Sequence[Line]) -> None:
+    """Check that a line can wait beside others.
+
+    Raises: CapacityError when too many wait, BadInput when one of them has its id.
+    """
+    if len(waiting) >= MAX_LINES:
+        raise CapacityError(f"{MAX_LINES} lines wait to be said already; take one back or wait.")
+    if any(each.id == line.id for each in waiting):
+        raise BadInput(f"A line {shorten(line.id)} is being said already; give each its own id.")
+
+
+def no_such_line(line_id: str) -> BadInput:
+    """Return the error of going on with a line that is not there, or is whole."""
+    return BadInput(f"There is no line {shorten(line_id)} that goes on.")
