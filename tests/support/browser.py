@@ -75,6 +75,8 @@ TAP = """
         node.port.onmessage = ({ data }) => tap.chunks.push(...data);
         original.call(this, node);
         original.call(node, context.destination);
+      }).catch((fault) => {  // a page may close what it plays through at any moment
+        if (context.state !== 'closed') throw fault;
       });
     }
     return result;
