@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from .support import warm_start
 from .support.forks import pytest_addoption, pytest_runtestloop  # noqa: F401
 from .support.kinds import Guard, cpu_s, give_kinds, in_turn, kind_of, left_threads, spent, unasked_soak
 from .support.patience import until
@@ -78,6 +79,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # files are handed out in this order: waiting overlaps with computing, and no worker is left alone with a
     # long file at the end
     items[:] = in_turn([item for item in items if item not in left_out])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start what starts apps once for all forks, and not in each."""
+    options = session.config.option
+    start_apps = {"process", "browser"} & {kind_of(item) for item in session.items}
+    if options.forks and start_apps and not options.collectonly:
+        warm_start.prepare()
 
 
 GUARD = Guard()

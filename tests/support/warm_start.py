@@ -30,8 +30,10 @@ class Forked:
     """CPU seconds of all that have ended; no process that this one waits for."""
 
     def __init__(self, arguments: list[str], log: Path, env: dict[str, str]) -> None:
+        path = prepare()
+        until(lambda: os.path.exists(path))
         self._told = socket.socket(socket.AF_UNIX)
-        self._told.connect(_program())
+        self._told.connect(path)
         self._lines = self._told.makefile("r")
         self._told.sendall((json.dumps([arguments, str(log), env]) + "\n").encode())
         self.pid = int(self._lines.readline())
@@ -63,13 +65,15 @@ class Forked:
 
 
 @cache
-def _program() -> str:
-    """Start the program once for this process, whose end it sees by its pipe; return its socket."""
+def prepare() -> str:
+    """Start the program once, for this process and its forks, whose end it sees by its pipe.
+
+    Returns the path of its socket, which is there when the program is ready.
+    """
     path = tempfile.mkdtemp(prefix="warm-") + "/socket"
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.warm_start", path], cwd=ROOT, stdin=subprocess.PIPE
     )
-    until(lambda: process.poll() is not None or os.path.exists(path))
     process.returncode = 0  # nobody waits for it: it ends with this one
     _kept.append(process)
     return path
