@@ -281,11 +281,13 @@ class ComparisonRuns:
         """Yield the requests of one input: for each seed, one for each that is compared."""
         # our scenarios begin with the time for a greeting, a recording with what the user says
         greets, room_s = (False, run.asked.room_s) if spoken.private else (True, 0.0)
+        # who leaves no time for an answer wants what is said at the same time, and a scenario has its own
+        more_s = MOST_MORE_S if room_s or not spoken.private else 0.0
         for seed in run.asked.seeds:
             for _, value in run.asked.variants:
                 wanted = run.asked.chat_request(value, persona.name, seed)
                 config = self._app_state.session_config(wanted, caller=run.caller)
-                yield request(spoken.samples, replace(config, greets=greets), seed, room_s, MOST_MORE_S)
+                yield request(spoken.samples, replace(config, greets=greets), seed, room_s, more_s)
 
 
 def _conditions(asked: ComparisonRequest, spoken: ComparisonInput, persona: Persona) -> list[Condition]:
