@@ -10,9 +10,21 @@ from playwright.sync_api import Browser, Page, expect
 from .support.app_process import AppProcess
 from .support.axe import faults_of, load_axe
 from .support.browser import expect_state, open_page, start_talk, stop_talk, visitor
+from .support.patience import until
 
 pytestmark = pytest.mark.browser
 
+# how many frames the page has asked for, and whether it asks for none in a while
+COUNT_FRAMES = """{
+  const ask = window.requestAnimationFrame.bind(window);
+  window.__frames = 0;
+  window.requestAnimationFrame = (callback) => { window.__frames += 1; return ask(callback); };
+}"""
+AT_REST = """async () => {
+  const before = window.__frames;
+  await new Promise((done) => setTimeout(done, 500));
+  return window.__frames === before;
+}"""
 PHONE = {"width": 390, "height": 844}
 # 1.6 Mbit/s down and 750 kbit/s up, 100 ms there and back
 SLOW = {"offline": False, "latency": 100, "downloadThroughput": 200_000, "uploadThroughput": 93_750}
@@ -24,8 +36,10 @@ def microphone(page: Page, code: str) -> None:
 
 def test_every_state_of_every_tab_is_accessible(app: AppProcess, browser: Browser) -> None:
     with visitor(browser) as page:
+        page.add_init_script(COUNT_FRAMES)
         open_page(page, app.url)
         expect_state(page, "idle")
+        until(lambda: page.evaluate(AT_REST))
         load_axe(page)
         faults: set[str] = set()
         faults |= faults_of(page, "idle")

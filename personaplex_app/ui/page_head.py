@@ -18,7 +18,12 @@ from .static import STATIC, read_static
 
 PREVIEW = STATIC / "shared" / "preview.png"
 PREVIEW_SIZE = (1200, 630)
-_SCRIPTS = ("shared/refused.js", "shared/early-press.js", "compare/linked-test.js")
+_SCRIPTS = (
+    "shared/refused.js",
+    "shared/early-press.js",
+    "shared/loading-frames.js",
+    "compare/linked-test.js",
+)
 # the page's template shows its maker's name and picture
 _LINK_PREVIEW = re.compile(rb'<meta\s+(?:property="og:|name="twitter:)[^>]*>\s*')
 
