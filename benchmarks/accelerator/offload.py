@@ -42,7 +42,7 @@ def measure(note: Note, device: str, size: str, sdpa: str) -> None:
                 if parameter is not None:
                     module._parameters[name] = nn.Parameter(
                         to_host(parameter.data, there), requires_grad=False
-                    )  # pyright: ignore
+                    )
     # a copy of one layer is made on the device from what now lies on the host
     stack.stream = LayerStream(list(stack.layers), away, there)
     moved_bytes = stack.stream.bytes

@@ -108,7 +108,7 @@ def _pieces(duplex: Duplex, shape: Shape, device: torch.device) -> dict[str, flo
     with torch.inference_mode():
         how = cuda_graphs(device) if device.type == "cuda" else lambda work: work
         for name, work in works.items():
-            replay = how(work)  # pyright: ignore[reportArgumentType]
+            replay = how(work)
             found[f"{name}_ms"] = device_ms(replay, 30, device)
     return found
 

@@ -298,8 +298,8 @@ def _memory_plan(settings: Settings, gpu_gib: float | None) -> dict[str, Any]:
     plan = plan_memory(
         sizes, memory, element, settings.quantize, settings.slots, settings.cpu_offload, agreements, in_cache
     )
-    options = [{**asdict(option), "agrees": option.agrees} for option in plan.options]
-    found = {"device": device, **asdict(plan), "options": options}
+    options: list[dict[str, Any]] = [{**asdict(option), "agrees": option.agrees} for option in plan.options]
+    found: dict[str, Any] = {"device": device, **asdict(plan), "options": options}
     if on_cpu:
         bandwidth = memory_bandwidth()
         found["bandwidth_gb_per_s"] = round(bandwidth / 1e9, 1)

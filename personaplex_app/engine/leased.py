@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ class WorkerLease:
 
 
 # what a worker runs; it takes the path of a lease's socket and the lease's length in seconds
-Serve = Callable[[str, float], Iterator[WorkerLease]]
+Serve = Callable[[str, float], Generator[WorkerLease, None, None]]
 
 
 class PreloadableEngine(Engine, Protocol):
@@ -217,7 +217,7 @@ class LeasedEngine:
         finally:
             # without effect once the device was granted; else whoever waits for `granted` would wait forever
             lease.fail(EngineError(OVER))
-            values.close()  # type: ignore[attr-defined]
+            values.close()
 
     def _forget(self, lease: _Lease) -> None:
         with self._lock:
@@ -225,7 +225,7 @@ class LeasedEngine:
 
     # in the worker
 
-    def _serve(self, path: str, lease_s: float) -> Iterator[WorkerLease]:
+    def _serve(self, path: str, lease_s: float) -> Generator[WorkerLease, None, None]:
         """Connect to the lease's socket at `path` and answer its requests until the lease ends."""
         # a lender without forks, as in the tests, runs this in the parent process itself, which keeps its
         # threads and is as old as the app

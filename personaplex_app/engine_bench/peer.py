@@ -29,7 +29,7 @@ def find() -> bool:
     # as the reference does on a CPU
     os.environ.setdefault("NO_TORCH_COMPILE", "1")
     try:
-        import moshi  # noqa: F401  # pyright: ignore[reportMissingImports]
+        import moshi  # noqa: F401
     except ImportError:
         return False
     return True
@@ -39,8 +39,8 @@ class Peer:
     """The `moshi` package's model with random weights of one size, for `sessions` rows."""
 
     def __init__(self, config: LmConfig, device: torch.device, dtype: torch.dtype, sessions: int = 1) -> None:
-        from moshi.models.lm import LMGen, LMModel  # pyright: ignore[reportMissingImports]
-        from moshi.models.loaders import get_mimi  # pyright: ignore[reportMissingImports]
+        from moshi.models.lm import LMGen, LMModel
+        from moshi.models.loaders import get_mimi
 
         torch.manual_seed(0)
         self._config = config
@@ -62,7 +62,7 @@ class Peer:
     @torch.no_grad()
     def step(self) -> torch.Tensor:
         """Run the language model and all sixteen depformer steps, and copy the tokens to the host."""
-        from moshi.utils.sampling import sample_token  # pyright: ignore[reportMissingImports]
+        from moshi.utils.sampling import sample_token
 
         generator = self._generator
         hidden, logits = self._lm.forward_text(self._column)

@@ -101,7 +101,7 @@ def _listing(repo: HubRepo, access: HubAccess) -> tuple[str, dict[str, HubFile]]
         )
         listing = {
             each.rfilename: HubFile(
-                each.rfilename, int(each.size or 0), each.lfs.sha256 if each.lfs else each.blob_id or ""
+                each.rfilename, each.size or 0, each.lfs.sha256 if each.lfs else each.blob_id or ""
             )
             for each in info.siblings or ()
         }

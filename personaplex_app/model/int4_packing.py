@@ -61,7 +61,7 @@ def _packing(device: torch.device) -> Packing | None:
     # the product may be missing, and the layout another one: it depends on the processor's instructions
     try:
         return found if _is_right(found, device) else None
-    except (RuntimeError, NotImplementedError, AttributeError):
+    except (RuntimeError, AttributeError):
         return None
 
 

@@ -74,7 +74,7 @@ def packing_is_faster(dtype: torch.dtype) -> bool:
     try:
         with torch.inference_mode():
             return _is_right(dtype) and _gain(dtype) >= LEAST_GAIN
-    except (RuntimeError, NotImplementedError, AttributeError):
+    except (RuntimeError, AttributeError):
         return False
 
 

@@ -86,8 +86,8 @@ def integer_product_works(device: torch.device) -> bool:
     left = (torch.arange(INTEGER_ROWS * 64, device=device) % 251 - 125).to(torch.int8).view(INTEGER_ROWS, 64)
     right = (torch.arange(48 * 64, device=device) % 241 - 120).to(torch.int8).view(48, 64)
     try:
-        found = torch._int_mm(left, right.t())  # pyright: ignore[reportPrivateImportUsage]
-    except (RuntimeError, NotImplementedError):
+        found = torch._int_mm(left, right.t())
+    except RuntimeError:
         return False
     return torch.equal(found.double(), left.double() @ right.double().t())
 
@@ -101,8 +101,8 @@ def _cpu_int8_works(device: torch.device) -> bool:
     x = torch.sin(torch.arange(96.0)).view(2, 48).to(torch.bfloat16)
     scale = torch.ones(64, dtype=torch.bfloat16)
     try:
-        found = torch._weight_int8pack_mm(x, codes, scale)  # pyright: ignore[reportPrivateImportUsage]
-    except (RuntimeError, NotImplementedError):
+        found = torch._weight_int8pack_mm(x, codes, scale)
+    except RuntimeError:
         return False
     wanted = x.double() @ codes.double().t()
     return bool((found.double() - wanted).norm() < TOLERANCE * wanted.norm())
@@ -214,9 +214,7 @@ class Int8Weight(nn.Module):
             and x.dtype == torch.bfloat16
             and not x.shape[-1] % 16
         ):
-            y = torch._weight_int8pack_mm(  # pyright: ignore[reportPrivateImportUsage]
-                x.reshape(-1, x.shape[-1]), codes, scale.to(x.dtype)
-            )
+            y = torch._weight_int8pack_mm(x.reshape(-1, x.shape[-1]), codes, scale.to(x.dtype))
             return y.view(*x.shape[:-1], -1)
         if not self._integer or len(codes) % 8:
             return _product(x, codes.to(self._dtype) * scale[:, None].to(self._dtype))
@@ -239,10 +237,10 @@ def _integer_product(x: Tensor, codes: Tensor) -> Tensor:
     stacked = F.pad(torch.cat([high, low]), (0, 0, 0, padding_rows)).to(torch.int8)
     if not x.is_cuda and len(stacked) <= INT8_FEW_ROWS:
         # a CPU multiplies one row at the speed of its memory, and two rows several times slower
-        rows = [torch._int_mm(row[None], codes.t()) for row in stacked]  # pyright: ignore[reportPrivateImportUsage]
+        rows = [torch._int_mm(row[None], codes.t()) for row in stacked]
         sums = torch.cat(rows).float()
         return sums[:batch] * high_scale + sums[batch:] * low_scale
-    sums = torch._int_mm(stacked, codes.t())[: 2 * batch].float()  # pyright: ignore[reportPrivateImportUsage]
+    sums = torch._int_mm(stacked, codes.t())[: 2 * batch].float()
     # int8 cannot hold a NaN or an infinity, but `high_scale` does, and passes it on to the result
     return sums[:batch] * high_scale + sums[batch:] * low_scale
 

@@ -100,7 +100,6 @@ def _check_pickle(name: str, data: bytes) -> None:
         OSError,
         RuntimeError,
         OverflowError,
-        NotImplementedError,
     ) as error:
         raise WeightsError(
             f"The voice file {name}.pt cannot be read ({type(error).__name__}). Download voices.tgz again."

@@ -52,7 +52,7 @@ def use_colab_token() -> None:
         print("HF_TOKEN is set already.")
         return
     try:
-        from google.colab import userdata  # type: ignore[import-not-found]
+        from google.colab import userdata
     except ImportError:
         print("This is not Colab; for a checkpoint with a licence set HF_TOKEN, or run: hf auth login")
         return

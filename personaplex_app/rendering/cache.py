@@ -232,7 +232,7 @@ def _read(key: str, about: Path, sound: Path) -> Rendering:
     both, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
     if rate_hz != SAMPLE_RATE_HZ or both.shape[1] != 2:
         raise ValueError("the sound has another form")
-    meta = {**body["meta"], "sampling": Sampling(**body["meta"]["sampling"])}
+    meta = body["meta"] | {"sampling": Sampling(**body["meta"]["sampling"])}
     return Rendering(
         key=key,
         meta=TalkMeta(**meta),
@@ -240,7 +240,7 @@ def _read(key: str, about: Path, sound: Path) -> Rendering:
         user=np.ascontiguousarray(both[:, 0]),
         agent=np.ascontiguousarray(both[:, 1]),
         utterances=tuple(
-            Utterance(**{**each, "words": tuple(Word(**word) for word in each["words"])})
+            Utterance(**each | {"words": tuple(Word(**word) for word in each["words"])})
             for each in body["utterances"]
         ),
         marks=tuple(Mark(**each) for each in body["marks"]),

@@ -11,13 +11,13 @@ import hashlib
 import json
 import math
 import time
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..audio import checked, float_to_pcm16, pcm16_to_float
-from ..engine.contract import Engine, Event, Mark, Sampling, SessionConfig, TurnLatency, Utterance
+from ..engine.contract import Engine, Event, Mark, SessionConfig, TurnLatency, Utterance
 from ..errors import BadAudio, BadInput
 from ..sessions.records import TalkMeta
 from ..units import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
@@ -119,10 +119,8 @@ def request(
     sampling = config.sampling
     if sampling.seed is None:
         # without a seed the same request would not give the same answer
-        sampling = Sampling(**{**_fields(sampling), "seed": seed})
-    return RenderRequest(
-        samples, SessionConfig(**{**_fields(config), "sampling": sampling, "realtime": False}), more_s
-    )
+        sampling = replace(sampling, seed=seed)
+    return RenderRequest(samples, replace(config, sampling=sampling, realtime=False), more_s)
 
 
 class Render:

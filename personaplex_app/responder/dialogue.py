@@ -228,7 +228,9 @@ def _rules(entries: list[dict[str, Any]], where: str) -> tuple[Rule, ...]:
                 for key in ("min_words", "max_words", "question", "named", "to", "recalls", "fits", "orders")
                 if key in entry
             }
-            patterns = {key: re.compile(entry[key]) for key in ("when", "lacks") if key in entry}
+            patterns: dict[str, Any] = {
+                key: re.compile(entry[key]) for key in ("when", "lacks") if key in entry
+            }
         except re.error as error:
             raise SettingsError(
                 f"The dialogue file's rule {where} {number} has a pattern that cannot be used: {error}."

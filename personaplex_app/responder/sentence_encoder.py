@@ -115,12 +115,12 @@ def _tensors(content: bytes) -> dict[str, np.ndarray]:
     }
 
 
-def _variables(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _variables(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | np.generic]:
     """Return the network's variables under CTranslate2's names, the large ones quantised to int8.
 
     Source: `BertLoader` in ctranslate2.converters.transformers, which needs torch to do the same.
     """
-    found = {
+    found: dict[str, np.ndarray | np.generic] = {
         "encoder/activation": np.int8(_GELU),
         "encoder/embeddings_merge": np.int8(_ADD),
         "encoder/multi_query_attention": np.int8(False),
@@ -159,7 +159,7 @@ def _variables(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found
 
 
-def _model_file(variables: Mapping[str, np.ndarray]) -> bytes:
+def _model_file(variables: Mapping[str, np.ndarray | np.generic]) -> bytes:
     """Return CTranslate2's model file of these variables.
 
     Source: `ModelSpec._serialize` in ctranslate2.specs.model_spec, which imports torch where that is

@@ -101,10 +101,10 @@ class BoundedHttp(H11Protocol):
         self._body_s = 0.0
         self._drained_s = 0.0
 
-    def connection_made(self, transport: Any) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Any) -> None:
         """Begin to wait for a first request."""
         self._plain_transport = transport
-        super().connection_made(_LingeringTransport(transport, self))  # type: ignore[arg-type]
+        super().connection_made(_LingeringTransport(transport, self))  # pyrefly: ignore[bad-argument-type]
         if sock := transport.get_extra_info("socket"):
             self._handle = sock.fileno()
         self._head_timer = self.loop.call_later(HEAD_PATIENCE_S, self._head_is_late)

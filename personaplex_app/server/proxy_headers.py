@@ -36,15 +36,15 @@ class ProxyHeaders(ProxyHeadersMiddleware):
     """
 
     def __init__(self, app: ASGIApp, trusted: tuple[str, ...], root_path: str, relayed: bool = False) -> None:
-        super().__init__(app, list(trusted))  # type: ignore[arg-type]
+        super().__init__(app, list(trusted))  # pyrefly: ignore[bad-argument-type]
         self._trusted = Peers(trusted)
         self._root_path = root_path
         self._dropped = [name for name in FORWARDED if not (relayed and name in FOR_LINKS)]
         self._warned = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
-            return await self.app(scope, receive, send)  # type: ignore[arg-type]
+            return await self.app(scope, receive, send)  # pyrefly: ignore[bad-argument-type]
         headers = MutableHeaders(scope=scope)
         prefix = self._root_path
         # before the base class, which replaces the peer's address by the forwarded one
@@ -75,7 +75,7 @@ class ProxyHeaders(ProxyHeadersMiddleware):
             path = scope["path"]
             whole = path == prefix or path.startswith(prefix + "/")
             scope = {**scope, "root_path": prefix, "path": path if whole else prefix + path}
-        return await super().__call__(scope, receive, send)  # type: ignore[arg-type]
+        return await super().__call__(scope, receive, send)  # pyrefly: ignore[bad-argument-type]
 
     def _warn(self) -> None:
         """Log once that a proxy is not trusted: all its visitors count as one caller."""

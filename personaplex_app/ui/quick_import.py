@@ -18,10 +18,10 @@ def without_stub_files() -> Iterator[None]:
     """
     original = inspect.getfile
 
-    def getfile(of: Any) -> str:
-        if isinstance(of, type) and of.__module__.startswith("gradio."):
+    def getfile(object: Any) -> str:
+        if isinstance(object, type) and object.__module__.startswith("gradio."):
             raise OSError
-        return original(of)
+        return original(object)
 
     inspect.getfile = getfile
     try:

@@ -32,13 +32,15 @@ def build_tab(name: str, app_state: AppState | None = None) -> gr.Tab:
     if app_state and isinstance(engine := app_state.supervisor.engine, LeasingEngine):
         # the platform lends a device to the visitor whose event asks for it: this event runs as long as the
         # lease does, and shows nothing
-        quiet = {
-            "show_progress": "hidden",
-            "trigger_mode": "multiple",
-            "concurrency_limit": None,
-            "api_visibility": "private",
-        }
-        live.submit(_holder(engine), None, None, **quiet)
+        live.submit(
+            _holder(engine),
+            None,
+            None,
+            show_progress="hidden",
+            trigger_mode="multiple",
+            concurrency_limit=None,
+            api_visibility="private",
+        )
     return tab
 
 

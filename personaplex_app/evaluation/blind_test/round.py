@@ -55,8 +55,8 @@ class Ballot:
             raise BadVote(f"The reasons are {shorten(reasons)}; they must be a list of {', '.join(REASONS)}.")
         if not isinstance(comment, str) or len(comment) > MAX_COMMENT_CHARS:
             raise BadVote(f"The comment must be text of at most {MAX_COMMENT_CHARS} characters; shorten it.")
-        heard_s = {side: _amount(data, "heard_s", side, MAX_HEARD_S) for side in SIDES}
-        plays = {side: int(_amount(data, "plays", side, MAX_REPLAYS)) for side in SIDES}
+        heard_s: dict[str, float] = {side: _amount(data, "heard_s", side, MAX_HEARD_S) for side in SIDES}
+        plays: dict[str, int] = {side: int(_amount(data, "plays", side, MAX_REPLAYS)) for side in SIDES}
         return cls(
             str(data.get("token", "")), choice, heard_s, plays, tuple(dict.fromkeys(reasons)), comment.strip()
         )

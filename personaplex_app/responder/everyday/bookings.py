@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 
 from ...speech.figures.number_words import digits
 from ..lexicon import WEEK
@@ -259,7 +260,8 @@ class Bookings:
         if refused := self._hours.refusal(f"{booking.day} at {booking.time}".lower(), talk.clock()):
             # a time may be impossible on one day only
             which = "time" if booking.time and "outside" in refused else "day"
-            talk.note(booking=replace(booking, **{which: ""}, asked=which))
+            cleared: dict[str, Any] = {which: "", "asked": which}
+            talk.note(booking=replace(booking, **cleared))
             return reply(f"I'm afraid {refused} Which other {which} would suit you?", True)
         missing = _missing(booking)
         talk.note(booking=replace(booking, asked=missing, done=False))
@@ -341,7 +343,8 @@ def _swapped(booking: Booking, turn: Turn) -> Booking | None:
         value = getattr(booking, name)
         for old, new in ((wrong, right), (with_digits(wrong.lower()), with_digits(right.lower()))):
             if found := re.search(rf"(?i)\b{re.escape(old)}\b", value):
-                return replace(booking, **{name: f"{value[: found.start()]}{new}{value[found.end() :]}"})
+                swapped: dict[str, Any] = {name: f"{value[: found.start()]}{new}{value[found.end() :]}"}
+                return replace(booking, **swapped)
     return None
 
 

@@ -98,11 +98,10 @@ def clock(turn: Turn, talk: Talk) -> Reply | None:
     """Answer what time or day it is, by the server's clock, with its time zone."""
     now = talk.clock()
     if found := turn.search(_TIME_IN):
-        zone = _zone_of(found["city"])
-        there = now.astimezone(zone) if zone else None
-        return there and reply(
-            f"By the computer's clock, it is {_hour(there)} in {found['city'].title()} now.", True
-        )
+        if not (zone := _zone_of(found["city"])):
+            return None
+        there = now.astimezone(zone)
+        return reply(f"By the computer's clock, it is {_hour(there)} in {found['city'].title()} now.", True)
     if turn.search(_TIME):
         return reply(
             f"By the clock of the computer I run on, it is {_hour(now)}, {_zone(now)}. Yours may differ.",

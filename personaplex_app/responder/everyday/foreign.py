@@ -223,7 +223,7 @@ def _phrase(what: str) -> str:
     book = _book()
     known = {_plain(each): each for each in book["phrases"]} | {_plain(k): v for k, v in book["also"].items()}
     what = re.sub(r"^(?:the |a |an |to )(?!bill|check)", "", _plain(what).strip(" ,"))
-    best = process.extractOne(what, list(known), scorer=fuzz.ratio, score_cutoff=_CLOSE)
+    best = process.extractOne(what, list(known), scorer=fuzz.ratio, score_cutoff=_CLOSE)  # pyrefly: ignore[no-matching-overload]
     return known[best[0]] if best else ""
 
 

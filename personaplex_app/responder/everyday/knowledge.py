@@ -301,7 +301,7 @@ def _known(said: str | None, names: dict[str, str]) -> str:
     if said in names:
         return names[said]
     best = (
-        process.extractOne(said, list(names), scorer=fuzz.ratio, score_cutoff=_CLOSE)
+        process.extractOne(said, list(names), scorer=fuzz.ratio, score_cutoff=_CLOSE)  # pyrefly: ignore[no-matching-overload]
         if len(said) > 3
         else None
     )

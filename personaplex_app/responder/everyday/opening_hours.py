@@ -260,7 +260,7 @@ class OpeningHours:
         if not (turn.question or _ASKS.search(form)):
             return None
         hours = self._meant(form)
-        return hours and self._said(form, hours, talk)
+        return self._said(form, hours, talk) if hours else None
 
     def _meant(self, form: str) -> Hours | None:
         named = (
