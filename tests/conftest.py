@@ -18,6 +18,7 @@ import hypothesis
 import pytest
 
 from .support import warm_start
+from .support.authorities import trust_one
 from .support.forks import pytest_addoption, pytest_runtestloop  # noqa: F401
 from .support.kinds import Guard, cpu_s, give_kinds, in_turn, kind_of, left_threads, spent, unasked_soak
 from .support.patience import until
@@ -50,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     config.stash[OWN_FOLDER] = tempfile.mkdtemp(prefix="px-")
     os.environ["TMPDIR"] = tempfile.tempdir = config.stash[OWN_FOLDER]
+    trust_one(Path(tempfile.tempdir))
     os.chmod(tempfile.tempdir, 0o1777)  # as /tmp: some tests work as somebody without rights
     # a shell starts what it runs in the background deaf to ctrl-C, and so would be what the tests start
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -20,6 +20,7 @@ from personaplex_app.model.hub_repo import HubAccess
 from personaplex_app.settings import Settings
 
 from .support.app_process import ROOT, free_port
+from .support.authorities import outside
 from .support.commit_hub import commit_hub
 from .support.patience import PATIENCE_S, until
 from .support.pip_resolution import resolve
@@ -237,7 +238,9 @@ def test_space_installed_by_pip_alone_starts_as_the_hub_starts_it(space, tmp_pat
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--requirement", space / "requirements.txt"], check=True
+        [python, "-m", "pip", "install", "--quiet", "--requirement", space / "requirements.txt"],
+        env=outside(),
+        check=True,
     )
     subprocess.run([python, "-m", "pip", "check"], check=True)
     started(space, python, tmp_path)

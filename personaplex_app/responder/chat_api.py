@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import math
 import re
+import ssl
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -110,6 +112,15 @@ class _Refusal:
     retry_s: float = RETRY_AFTER_S
 
 
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Return what certificates are checked against: the usual authorities, or those of SSL_CERT_FILE.
+
+    They are read once: it takes longer than the rest of a talk's opening.
+    """
+    return httpx.create_ssl_context()
+
+
 class ChatApi:
     """One talk's line to the server. `cut_short`: the last reply ended at its limit of tokens."""
 
@@ -117,7 +128,10 @@ class ChatApi:
         self._settings = settings
         # trust_env would add proxies and .netrc logins from the environment
         self._client = httpx.Client(
-            timeout=httpx.Timeout(settings.first_token_s), headers=settings.headers, trust_env=False
+            timeout=httpx.Timeout(settings.first_token_s),
+            headers=settings.headers,
+            trust_env=False,
+            verify=_authorities(),
         )
         self._endpoints = list(settings.endpoints)
         self._options: dict[str, Any] = {

@@ -14,23 +14,29 @@ import anyio
 
 PATIENCE_S = 300
 LOOK_EVERY_S = 0.02
+SELDOM_S = 0.25
+"""What is long in coming is looked for less often, up to this: looking keeps busy what is waited for."""
 
 T = TypeVar("T")
 
 
 def until(found: Callable[[], T], why: Callable[[], object] = str) -> T:
     """Wait until `found` returns something true, and return it; `why` tells more when it never does."""
-    deadline_s = time.monotonic() + PATIENCE_S
+    began_s = time.monotonic()
     while not (result := found()):
-        assert time.monotonic() < deadline_s, why() or f"nothing came within {PATIENCE_S:.0f} s"
-        time.sleep(LOOK_EVERY_S)
+        assert time.monotonic() < began_s + PATIENCE_S, why() or f"nothing came within {PATIENCE_S:.0f} s"
+        time.sleep(_pause_s(began_s))
     return result
 
 
 async def until_async(found: Callable[[], T]) -> T:
     """Wait as `until` does, and let the event loop's other tasks run meanwhile."""
-    deadline_s = time.monotonic() + PATIENCE_S
+    began_s = time.monotonic()
     while not (result := found()):
-        assert time.monotonic() < deadline_s, f"nothing came within {PATIENCE_S:.0f} s"
-        await anyio.sleep(LOOK_EVERY_S / 2)
+        assert time.monotonic() < began_s + PATIENCE_S, f"nothing came within {PATIENCE_S:.0f} s"
+        await anyio.sleep(_pause_s(began_s) / 2)
     return result
+
+
+def _pause_s(began_s: float) -> float:
+    return min(max(LOOK_EVERY_S, (time.monotonic() - began_s) / 20), SELDOM_S)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from .authorities import outside
 from .patience import PATIENCE_S
 
 
@@ -34,7 +35,9 @@ def resolve(requirements: list[Path], python: str, *options: str | Path) -> dict
     ]
     # what a version asks for never changes: what an earlier run has fetched is as good, and there at once
     for where in (["--offline"], []):
-        done = subprocess.run([*command, *where], capture_output=True, text=True, timeout=PATIENCE_S)
+        done = subprocess.run(
+            [*command, *where], env=outside(), capture_output=True, text=True, timeout=PATIENCE_S
+        )
         if done.returncode == 0:
             return dict(line.split("==") for line in done.stdout.split())
     if re.search(r"[Ff]ailed to fetch|error sending request", done.stderr):
