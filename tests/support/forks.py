@@ -21,6 +21,8 @@ from multiprocessing.connection import Connection, wait
 import pytest
 from _pytest.runner import pytest_sessionfinish as tear_down
 
+from .kinds import KINDS
+
 NEXT_FILE, DONE = "next file", "done"
 
 
@@ -35,6 +37,7 @@ class Fork:
     pid: int
     connection: Connection
     left: dict[str, pytest.Item] = field(default_factory=dict)
+    kind: str | None = None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -78,7 +81,7 @@ def _serve(session: pytest.Session, fork: Fork, waiting: deque[list[pytest.Item]
     if message == DONE:
         return False
     if message == NEXT_FILE:
-        items = waiting.popleft() if waiting and not session.shouldfail else []
+        items = _next(waiting, fork) if waiting and not session.shouldfail else []
         fork.left.update((item.nodeid, item) for item in items)
         with suppress(ConnectionError):  # it has died, which the next message tells
             fork.connection.send([item.nodeid for item in items])
@@ -89,6 +92,23 @@ def _serve(session: pytest.Session, fork: Fork, waiting: deque[list[pytest.Item]
         del fork.left[report.nodeid]
     session.ihook.pytest_runtest_logreport(report=report)
     return True
+
+
+def _next(waiting: deque[list[pytest.Item]], fork: Fork) -> list[pytest.Item]:
+    """Take a file of the kind of the one before while there are some.
+
+    Few forks then set up what all files of a kind share: models, the app.
+    """
+    items = next((file for file in waiting if _kind(file) == fork.kind), waiting[0])
+    waiting.remove(items)
+    fork.kind = _kind(items)
+    return items
+
+
+def _kind(file: list[pytest.Item]) -> str:
+    """Return the longest kind of its tests."""
+    kinds = {marker.name for item in file for marker in item.iter_markers()}
+    return next((kind for kind in KINDS if kind in kinds), "")
 
 
 def _unreported(fork: Fork) -> Iterator[pytest.TestReport]:
