@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import ssl
 import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +13,7 @@ import pytest
 
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.errors import SettingsError
+from personaplex_app.responder import chat_api
 from personaplex_app.responder.chat_api import LlmSettings
 from personaplex_app.responder.figure_guard import NO_FIGURE, ToldFigures
 from personaplex_app.responder.llm import MAX_HISTORY_MESSAGES, LlmResponder
@@ -790,3 +793,9 @@ def test_llm_wish_for_another_pace_holds_for_the_models_own_answers():
         responder.record_played("Of course.", False)
     assert slower < 1.0
     assert responder.pace == slower
+
+
+def test_llm_certificate_is_checked_against_the_authorities_of_ssl_cert_file():
+    authorities = ssl.create_default_context(cafile=os.environ["SSL_CERT_FILE"]).get_ca_certs()
+    assert chat_api._authorities().get_ca_certs() == authorities
+    assert len(authorities) == 1
