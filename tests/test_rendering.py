@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from personaplex_app.audio import float_to_pcm16
+from personaplex_app.classic import engine as classic_engine
 from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.engine.contract import (
     Capabilities,
@@ -43,7 +44,7 @@ from personaplex_app.units import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from .support import tiny
 from .support.fakes import ScriptedEngine, ScriptedResponder
 from .support.patience import PATIENCE_S
-from .support.speech import speak
+from .support.speech import loaded_once, speak
 
 QUESTION = "How much is the compost bin?"
 ECHO = SessionConfig("echo", "")
@@ -111,7 +112,8 @@ def test_render_classic_answers_with_the_fact_faster_than_it_is_spoken_and_the_s
     engine = ClassicEngine(
         lambda config, notify, *, encoder=None: ScriptedResponder("", answer), max_sessions=2
     )
-    engine.load(lambda state: None)
+    with loaded_once(classic_engine):
+        engine.load(lambda state: None)
     try:
         asked = request(speak(QUESTION), SessionConfig("natural", "You sell bins."), room_s=4.0)
         first, again = render(engine, asked), render(engine, asked)
