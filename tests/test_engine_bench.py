@@ -11,7 +11,7 @@ from personaplex_app.__main__ import main
 from personaplex_app.cli import doctor
 from personaplex_app.engine_bench import ours, peer, quantization_agreement, report
 from personaplex_app.engine_choice import Choice, build
-from personaplex_app.model import frame_time
+from personaplex_app.model import frame_time, random_weights
 from personaplex_app.model.agreement import load_agreements, save_agreements
 from personaplex_app.model.checkpoint import fingerprint
 from personaplex_app.model.config import AGENT_CODEBOOKS, MimiConfig
@@ -33,7 +33,8 @@ a_codec = cache(random_mimi)
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
     """The peer replays the prompt step by step, and making a codec of random weights takes a second."""
-    monkeypatch.setattr(report, "POSITIONS", 65)  # 63 are voice and silence
+    monkeypatch.setattr(report, "POSITIONS", 20)
+    monkeypatch.setattr(random_weights, "VOICE_FRAMES", 5)
     monkeypatch.setattr(ours, "random_mimi", a_codec)
 
 
@@ -152,7 +153,6 @@ def test_bench_places_rows_late_in_a_talk():
 def test_bench_peer_runs_the_reference_way():
     theirs = peer.Peer(SIZES["tiny"], CPU, torch.float32, sessions=2)
     assert theirs.step().shape == (2, 2 * AGENT_CODEBOOKS)
-    theirs.frame()
     calls = []
     theirs.step = lambda: calls.append(1)
     theirs.prompt_phase_ms(100)
