@@ -28,7 +28,6 @@ SENTENCES = (
 )
 LIKENESS = (
     *SENTENCES,
-    "She walked along the quiet river until the lights of the village were far behind her.",
     "I am sorry to hear that, it must have been very hard for you.",
 )
 
