@@ -11,6 +11,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Generator, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,12 +84,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = in_turn([item for item in items if item not in left_out])
 
 
+# what many tests use and only when they do: seconds of importing
+LATE_IMPORTS = ("faster_whisper", "hibari", "pyloudnorm", "sniffio")
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start what starts apps once for all forks, and not in each."""
+    """Start what starts apps, and import what takes long, once for all forks and not in each."""
     options = session.config.option
-    start_apps = {"process", "browser"} & {kind_of(item) for item in session.items}
-    if options.forks and start_apps and not options.collectonly:
+    if not options.forks or options.collectonly:
+        return
+    if {"process", "browser"} & {kind_of(item) for item in session.items}:
         warm_start.prepare()
+    for name in LATE_IMPORTS:
+        import_module(name)
 
 
 GUARD = Guard()

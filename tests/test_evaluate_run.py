@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 
 from personaplex_app.__main__ import main
+from personaplex_app.classic import engine as classic_engine
 from personaplex_app.classic.engine import ClassicEngine
 from personaplex_app.engine.contract import Sampling, Step
 from personaplex_app.engine.echo import EchoEngine
 from personaplex_app.engine.personaplex import PersonaplexEngine, PersonaplexSettings
 from personaplex_app.errors import BadInput, EngineError, UnknownVoice
+from personaplex_app.evaluation import run as run_module
+from personaplex_app.evaluation import scenarios
 from personaplex_app.evaluation.conversation import Stopped, play_live
 from personaplex_app.evaluation.conversation_folder import CONVERSATIONS, read_results, read_sides
 from personaplex_app.evaluation.fdb.score import score_folder
@@ -31,6 +34,7 @@ from personaplex_app.responder.chat_api import LlmSettings
 from personaplex_app.responder.rules import make_responder
 
 from .support.fakes import ScriptedEngine, silence
+from .support.speech import loaded_once
 from .support.tiny import GOLDEN
 from .test_llm import serving
 
@@ -40,14 +44,16 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def engine():
     engine = ClassicEngine(make_responder)
-    engine.load(lambda state: None)
+    with loaded_once(classic_engine):
+        engine.load(lambda state: None)
     yield engine
     engine.close()
 
 
 @pytest.fixture(scope="module")
 def evaluator():
-    return Evaluator(dnsmos=False)
+    with loaded_once(run_module):
+        return Evaluator(dnsmos=False)
 
 
 def plan_of(*names: str, voices=("natural",), seeds=(0,), **options) -> RunPlan:
@@ -58,7 +64,7 @@ def plan_of(*names: str, voices=("natural",), seeds=(0,), **options) -> RunPlan:
 def ran(engine, evaluator, tmp_path_factory):
     """Three scenarios with two voices, held once for all tests that read."""
     out = tmp_path_factory.mktemp("run")
-    plan = plan_of("turn-question", "interrupt-topic", voices=("natural", "deep"))
+    plan = plan_of("turn-question", "interrupt-topic", voices=("natural", "warm"))
     told = []
     assert run(plan, engine, out, told.append, evaluator) == []
     write_report(out, "the command")
@@ -191,7 +197,8 @@ def test_run_live_is_in_real_time_and_has_wall_clock_latencies(engine, evaluator
     assert read_results(tmp_path)[0].ready_s == list(heard.ready_s)
 
 
-def test_run_personaplex_engine_is_held_and_measured_like_any_other(evaluator, tmp_path):
+def test_run_personaplex_engine_is_held_and_measured_like_any_other(evaluator, tmp_path, monkeypatch):
+    monkeypatch.setattr(scenarios, "LEAD_S", 0.4)
     engine = PersonaplexEngine(
         PersonaplexSettings(str(GOLDEN), tmp_path / "voices", device="cpu", dtype="float32", slots=2)
     )
@@ -220,7 +227,8 @@ def reply_with(content: str):
 def test_judge_score_is_kept_with_its_name_prompt_hash_and_raw_reply(engine, tmp_path):
     with serving(reply_with('Sure: {"score": 4, "reason": "right"}')) as (server, url):
         judge = Judge(LlmSettings(url, key="sk-secret", model="strict-1"))
-        judged = Evaluator(dnsmos=False, judge=judge)
+        with loaded_once(run_module):
+            judged = Evaluator(dnsmos=False, judge=judge)
         assert run(plan_of("turn-question"), engine, tmp_path, evaluator=judged, judge=judge) == []
         judge.close()
     asked = json.dumps(server.asked[0])
@@ -325,7 +333,7 @@ def test_report_is_one_file_that_needs_nothing_else(ran):
         "4.29 of 5",
         "Likeness of the voice",
         "natural",
-        "deep",
+        "warm",
     ):
         assert told in page
     for result in read_results(ran[0]):
@@ -354,7 +362,7 @@ def test_report_csv_and_json_have_every_figure(ran):
     told = json.loads((ran[0] / "report.json").read_text())
     rows = list(csv.DictReader((ran[0] / "figures.csv").read_text().splitlines()))
     replies = [row for row in rows if row["metric"] == "replies"]
-    assert {row["voice"] for row in replies} == {"natural", "deep", "all"}
+    assert {row["voice"] for row in replies} == {"natural", "warm", "all"}
     assert [int(row["events"]) for row in replies] == [2, 2, 4]
     assert all(
         (row["value"], row["low"], row["shown"]) == ("", "", "0") for row in replies
@@ -362,13 +370,13 @@ def test_report_csv_and_json_have_every_figure(ran):
     assert told["metrics"]["replies"]["all"]["value"] == 1
     assert told["metrics"]["replies"]["all"]["shown"] is False
     by_name = {(row["metric"], row["voice"]): row for row in rows}
-    speed = told["speed"]["deep"]
+    speed = told["speed"]["warm"]
     for name, value in (
         ("step_p95_ms", speed["p95_ms"]),
         ("rtf", speed["rtf"]),
         ("stall_80_ms", speed["underruns"][0]["stall_ms"]),
     ):
-        assert float(by_name[name, "deep"]["value"]) == pytest.approx(value)
+        assert float(by_name[name, "warm"]["value"]) == pytest.approx(value)
     assert int(by_name["memory_peak_bytes", "all"]["value"]) == told["memory"]["peak_bytes"] > 1e8
     conversations = list(csv.DictReader((ran[0] / "conversations.csv").read_text().splitlines()))
     assert len(conversations) == len(told["per_conversation"]) == 4
@@ -381,7 +389,7 @@ def test_report_csv_shows_figures_of_ten_events_and_the_likeness_of_voices(ran):
     summary, _ = summarise(ran[0])
     cell = {"value": 0.5, "interval": [0.2, 0.7], "events": 10, "shown": True}
     summary["metrics"] = {"replies": {**summary["metrics"]["replies"], "by_voice": {}, "all": cell}}
-    summary["alike"] = {"same": {"deep": 0.93, "natural": None}, "cross": {"deep | natural": 0.7}}
+    summary["alike"] = {"same": {"warm": 0.93, "natural": None}, "cross": {"warm | natural": 0.7}}
     rows = {(row["metric"], row["voice"]): row for row in csv.DictReader(figures_csv(summary).splitlines())}
     assert [rows["replies", "all"][key] for key in ("value", "low", "high", "shown")] == [
         "0.5",
@@ -389,9 +397,9 @@ def test_report_csv_shows_figures_of_ten_events_and_the_likeness_of_voices(ran):
         "0.7",
         "1",
     ]
-    assert rows["voice_same", "deep"]["value"] == "0.93"
+    assert rows["voice_same", "warm"]["value"] == "0.93"
     assert ("voice_same", "natural") not in rows
-    assert rows["voice_cross", "deep | natural"]["value"] == "0.7"
+    assert rows["voice_cross", "warm | natural"]["value"] == "0.7"
     told = text_of({**summary, "memory": {"peak_bytes": 5e8}})
     for line in (
         "likeness of one voice with itself",

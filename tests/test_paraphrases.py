@@ -12,8 +12,8 @@ import yaml
 from personaplex_app.personas import find
 from personaplex_app.responder.numbers import figures
 from personaplex_app.responder.rules import RuleResponder
-from personaplex_app.responder.sentence_encoder import SentenceEncoder
 
+from .support import speech
 from .test_responder_facts import holds, report
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ HEDGED = (
 
 @pytest.fixture(scope="module")
 def encoder():
-    return SentenceEncoder()
+    return speech.encoder()
 
 
 def ask_all(part, encoder):

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from personaplex_app.classic.phrases import plain_words
-from personaplex_app.speech.recogniser import Recogniser, is_believable, window_frames
+from personaplex_app.speech.recogniser import is_believable, window_frames
 from personaplex_app.units import SAMPLE_RATE_HZ
 
+from .support import speech
 from .support.speech import speak
 
 pytestmark = pytest.mark.unit
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture(scope="module")
 def recogniser():
-    return Recogniser()
+    return speech.recogniser()
 
 
 def test_recogniser_runs_on_the_pinned_feature_extractor():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
+from personaplex_app.classic import engine as classic_engine
 from personaplex_app.cli.main import main
 from personaplex_app.engine.contract import Engine, Step, TurnLatency, Utterance
 from personaplex_app.errors import BadInput, SettingsError
@@ -24,6 +25,7 @@ from personaplex_app.speech.synthesiser import SpeechClip, Synthesiser
 from personaplex_app.units import FRAME_S, FRAME_SAMPLES
 
 from .support.fakes import ScriptedResponder
+from .support.speech import loaded_once
 
 
 def turn(say: str = "How much is a visit?", kind: str = "fact", **rules) -> Turn:
@@ -265,10 +267,12 @@ def test_hold_by_voice_waits_for_each_reply_and_takes_what_was_heard_and_when():
 @pytest.mark.slow
 def test_evaluate_replies_prints_json_and_writes_a_blind_sample(tmp_path, capsys):
     blind = tmp_path / "blind.txt"
-    assert main(["evaluate", "replies", "--set", "second-a", "--roles", "gym", "--json"]) == 0
+    with loaded_once(classic_engine):
+        assert main(["evaluate", "replies", "--set", "second-a", "--roles", "gym", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["set"], set(report["roles"]), report["all"]["turns"]) == ("second-a", {"gym"}, 7)
-    assert main(["evaluate", "replies", "--roles", "chat", "--json", "--blind", str(blind)]) == 0
+    with loaded_once(classic_engine):
+        assert main(["evaluate", "replies", "--roles", "chat", "--json", "--blind", str(blind)]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["all"]["turns"] == 15
     assert {each["grade"] for each in report["turns"]} <= {"good", "acceptable", "bad"}

@@ -4,6 +4,7 @@ Turns and what a good reply holds are in data/visitor_turns.yaml.
 """
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import yaml
 from personaplex_app.personas import find
 from personaplex_app.responder.numbers import figures
 from personaplex_app.responder.rules import RuleResponder, prepare
-from personaplex_app.responder.sentence_encoder import SentenceEncoder
+
+from .support import speech
 
 pytestmark = pytest.mark.slow
 
@@ -25,11 +27,11 @@ REFUSED = re.compile(
 
 @pytest.fixture(scope="module")
 def encoder():
-    encoder = SentenceEncoder()
-    prepare(encoder)
-    return encoder
+    prepare(speech.encoder())
+    return speech.encoder()
 
 
+@cache  # each reads the file of all roles
 def prompt_of(role):
     return DATA["prompts"].get(role) or find(role).prompt
 

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
-    monkeypatch.setattr(voice_samples, "MAX_FRAMES", 20)
+    monkeypatch.setattr(voice_samples, "MAX_FRAMES", 10)
+    monkeypatch.setattr(voice_samples, "PROMPT", "Be kind.")
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_sample_asked_for_is_made_kept_and_found_by_the_next_engine(make, tmp_pa
     first = make()
     assert first.sample("NATF0") is None
     ours, other, none = (sample_of(first, voice) for voice in ("NATF0", "NATM1", NO_VOICE))
-    assert 0 < len(ours) <= 20 * FRAME_SAMPLES
+    assert 0 < len(ours) <= 10 * FRAME_SAMPLES
     assert np.abs(ours).max() > 0.01
     assert not any(len(ours) == len(each) and np.allclose(ours, each, atol=0.01) for each in (other, none))
     assert len(list((tmp_path / "voices" / "samples").glob("*.wav"))) == 3
@@ -88,7 +89,7 @@ def test_sample_gives_its_place_to_a_caller_and_waits_until_nobody_talks(make, m
     assert engine.sample("NATF0") is None
     until(engine._sample_lock.locked)
     talk = engine.open(asked)  # there is one place only
-    monkeypatch.setattr(voice_samples, "MAX_FRAMES", 10)
+    monkeypatch.setattr(voice_samples, "MAX_FRAMES", 5)
     for _ in range(5):
         talk.step(np.zeros(FRAME_SAMPLES, np.float32))
         time.sleep(0.1)

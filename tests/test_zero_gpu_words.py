@@ -29,6 +29,9 @@ def _gradio():
     """Import Gradio, as the app does, only where these tests run: it takes seconds."""
     import personaplex_app.ui  # noqa: F401
 
+    yield
+    gc.collect()  # while what the package leaves open is forgiven
+
 
 def refusal(monkeypatch, answer: str, token: str = "") -> Exception:
     """Ask the package for a GPU, and return what it raises."""
@@ -44,7 +47,6 @@ def refusal(monkeypatch, answer: str, token: str = "") -> Exception:
         monkeypatch.setattr(Config, "zero_device_api_url", api.url)
         with pytest.raises((gradio.Error, RuntimeError)) as raised:
             client.schedule(task_id=1, request=request)  # type: ignore[arg-type]
-    gc.collect()
     return raised.value
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,6 @@ class Peer:
 
     def __init__(self, config: LmConfig, device: torch.device, dtype: torch.dtype, sessions: int = 1) -> None:
         from moshi.models.lm import LMGen, LMModel
-        from moshi.models.loaders import get_mimi
 
         torch.manual_seed(0)
         self._config = config
@@ -48,16 +48,23 @@ class Peer:
         self._sessions = sessions
         self._lm: Any = LMModel(device=device, dtype=dtype, **_arguments(config)).eval().requires_grad_(False)
         self._generator: Any = LMGen(self._lm)
-        self._mimis: list[Any] = [get_mimi(None, device=str(device)).requires_grad_(False) for _ in range(2)]
-        for mimi in self._mimis:
+        self._lm.streaming_forever(sessions)
+        self._pcm = 0.1 * torch.randn(sessions, 1, 1920, device=device)
+        self._column = torch.zeros(sessions, 17, 1, dtype=torch.int64, device=device)
+
+    @cached_property
+    def _mimis(self) -> list[Any]:
+        # only a whole frame needs them
+        from moshi.models.loaders import get_mimi
+
+        mimis: list[Any] = [get_mimi(None, device=str(self._device)).requires_grad_(False) for _ in range(2)]
+        for mimi in mimis:
             for module in mimi.modules():
                 if hasattr(module, "embedding_sum"):
                     module.embedding_sum.normal_()
                     module._initialized.fill_(1)
-            mimi.streaming_forever(sessions)
-        self._lm.streaming_forever(sessions)
-        self._pcm = 0.1 * torch.randn(sessions, 1, 1920, device=device)
-        self._column = torch.zeros(sessions, 17, 1, dtype=torch.int64, device=device)
+            mimi.streaming_forever(self._sessions)
+        return mimis
 
     @torch.no_grad()
     def step(self) -> torch.Tensor:

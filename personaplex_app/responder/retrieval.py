@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -406,6 +406,7 @@ class Index:
         ] or ([] if units else fitting)
 
 
+@lru_cache(maxsize=10_000)  # each word that is heard is compared with all words of the role
 def _consonants(word: str) -> str:
     """Return a word's consonants, similar ones made equal: "thai" and "tie" are both "t"."""
     for pattern, sound in _SOUNDS:
