@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 # what many tests use and only when they do: seconds of importing
-LATE_IMPORTS = ("faster_whisper", "hibari", "pyloudnorm", "sniffio")
+LATE_IMPORTS = ("faster_whisper", "hibari", "pyloudnorm")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
