@@ -8,6 +8,7 @@ tone, a Hub.
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Generator, Iterator
@@ -101,11 +102,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 GUARD = Guard()
 BEGAN_CPU_S = pytest.StashKey[float]()
+LAST_FILE = pytest.StashKey[Path]()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     item.stash[BEGAN_CPU_S] = cpu_s()
+    browser = sys.modules.get("tests.support.browser")
+    if browser and kind_of(item) != "browser" and item.path != item.session.stash.get(LAST_FILE, None):
+        browser.leave_browser()
+    item.session.stash[LAST_FILE] = item.path
     if not item.get_closest_marker("unit"):
         return (yield)
     with GUARD.guarding(item.nodeid):
@@ -146,7 +152,16 @@ def _no_thread_left() -> Iterator[None]:
     """Fail where a file's tests leave a thread behind."""
     before = set(threading.enumerate())
     yield
-    until(lambda: not left_threads(before), lambda: f"threads are left: {left_threads(before)}")
+    browser = sys.modules.get("tests.support.browser")
+    known = browser.threads_of_browser() if browser else ()
+    until(lambda: not left_threads(before, known), lambda: f"threads: {left_threads(before, known)}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_browser_left() -> Iterator[None]:
+    yield
+    if browser := sys.modules.get("tests.support.browser"):
+        browser.leave_browser()
 
 
 @pytest.fixture(scope="session")
@@ -166,9 +181,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[AppProcess]":
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Browser]":
-    """A browser whose microphone plays a tone of 440 Hz; a module's own, as Playwright keeps an event loop
-    running meanwhile.
-    """
+    """A browser whose microphone plays a tone of 440 Hz."""
     from .support.browser import chromium, tone, write_microphone
 
     with chromium(write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())) as running:

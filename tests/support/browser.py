@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +22,7 @@ from playwright.sync_api import (
     Error,
     Locator,
     Page,
+    Playwright,
     ViewportSize,
     expect,
     sync_playwright,
@@ -118,21 +122,61 @@ def tone(frequency_hz: float = 440.0, seconds: float = 2.0) -> np.ndarray:
 
 @contextmanager
 def chromium(microphone: Path, *more_flags: str) -> Iterator[Browser]:
-    """Run a browser whose microphone plays a wav file."""
+    """Run a browser whose microphone plays a wav file.
+
+    Without more flags it is the one that earlier files of tests have left running (`leave_browser`).
+    """
+    if _running.cache_info().currsize and not _running().browser.is_connected():
+        leave_browser()
+    running = _running()
+    if not more_flags:
+        # it reads the file whenever a page opens the microphone
+        running.microphone.unlink(missing_ok=True)
+        running.microphone.symlink_to(microphone.absolute())
+        yield running.browser
+        return
+    flags = _flags(microphone, *more_flags)
+    other = running.playwright.chromium.launch(executable_path=chromium_path(), args=flags)
+    try:
+        yield other
+    finally:
+        other.close()
+
+
+@dataclass(frozen=True)
+class _Running:
+    playwright: Playwright
+    browser: Browser
+    microphone: Path
+
+
+@cache
+def _running() -> _Running:
+    """Start the browser that one file of tests after the other uses: a start costs as much as three pages."""
+    microphone = Path(tempfile.mkdtemp(prefix="microphone-")) / "sound.wav"
+    playwright = sync_playwright().start()
+    browser = playwright.chromium.launch(executable_path=chromium_path(), args=_flags(microphone))
+    return _Running(playwright, browser, microphone)
+
+
+def threads_of_browser() -> tuple[str, ...]:
+    """Return names of the threads that Playwright's event loop has started, while the browser runs."""
+    return ("asyncio-waitpid-", "asyncio_") if _running.cache_info().currsize else ()
+
+
+def leave_browser() -> None:
+    """Close the browser, if one runs: beside its event loop no test can have one of its own."""
+    if _running.cache_info().currsize:
+        running = _running()
+        _running.cache_clear()
+        running.browser.close()
+        running.playwright.stop()
+
+
+def _flags(microphone: Path, *more: str) -> list[str]:
     names = ", ".join(f"MAP {name} 127.0.0.1" for name in (INSECURE_HOST, SECURE_HOST))
-    with sync_playwright() as playwright:
-        flags = [
-            *FLAGS,
-            *_user(True),
-            f"--use-file-for-fake-audio-capture={microphone}",
-            f"--host-resolver-rules={names}",
-            *more_flags,
-        ]
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=flags)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    sound = f"--use-file-for-fake-audio-capture={microphone}"
+    return [*FLAGS, *_user(True), sound, f"--host-resolver-rules={names}", *more]
 
 
 def _user(gives: bool) -> list[str]:

@@ -136,10 +136,10 @@ def spent(reports: Iterable[object]) -> Iterator[str]:
             yield f"A unit test computes {used_s:.1f} s, more than {UNIT_CPU_S:g}; mark it `slow`: {test}"
 
 
-def left_threads(before: set[threading.Thread]) -> list[threading.Thread]:
-    """Return the threads that run now and did not before."""
+def left_threads(before: set[threading.Thread], known: tuple[str, ...]) -> list[threading.Thread]:
+    """Return the threads that run now and did not before, but those with known parts of names."""
     return [
         thread
         for thread in set(threading.enumerate()) - before
-        if not any(name in thread.name for name in LIBRARY_THREADS)
+        if not any(name in thread.name for name in (*LIBRARY_THREADS, *known))
     ]
