@@ -22,8 +22,7 @@ ORIGIN = "http://parts.test"
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], dict[str, Any]]]:
     """Run a function of page_parts.js with the modules of the page."""
     microphone = write_microphone(tmp_path_factory.mktemp("microphone") / "tone.wav", tone())
-    with chromium(microphone) as browser:
-        page = browser.new_page()
+    with chromium(microphone) as browser, browser.new_page() as page:
         # straight from the folder: these parts need no server
         page.route(
             f"{ORIGIN}/**/*.js",
