@@ -136,7 +136,7 @@ def spent(reports: Iterable[object]) -> Iterator[str]:
             yield f"A unit test computes {used_s:.1f} s, more than {UNIT_CPU_S:g}; mark it `slow`: {test}"
 
 
-def left_threads(before: set[threading.Thread], known: tuple[str, ...]) -> list[threading.Thread]:
+def left_threads(before: set[threading.Thread], known: tuple[str, ...] = ()) -> list[threading.Thread]:
     """Return the threads that run now and did not before, but those with known parts of names."""
     return [
         thread
