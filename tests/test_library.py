@@ -278,7 +278,7 @@ def test_library_without_a_data_folder_works_and_says_that_it_keeps_nothing(open
     assert len(library.talks(ME)) == 1
 
 
-def test_library_with_a_read_only_data_folder_works_and_says_so(tmp_path):
+def test_library_with_a_read_only_data_folder_works_and_says_so_at_once(caplog):
     with tempfile.TemporaryDirectory() as folder:  # not below tmp_path, which only root may enter
         os.chmod(folder, 0o555)
         with unprivileged():
@@ -286,6 +286,7 @@ def test_library_with_a_read_only_data_folder_works_and_says_so(tmp_path):
             try:
                 assert "Permission denied" in library.keep_problem
                 assert "writable" in library.keep_problem
+                assert f"no talk can be kept: {library.keep_problem}" in caplog.text
                 assert talk(library, keep=True).recording
             finally:
                 library.close()

@@ -4,6 +4,7 @@ that does not outlive it.
 
 from __future__ import annotations
 
+import logging
 import math
 import tempfile
 import threading
@@ -75,6 +76,8 @@ class Library:
             self.kept = open_archive(folder, max_kept_bytes, clock=clock)
         except StorageError as error:
             self.keep_problem = str(error)
+            if folder:
+                logging.getLogger(__name__).warning("no talk can be kept: %s", error)
         with suppress(OSError, StorageError):  # then `begin` says that nothing is recorded
             self._folder = TempFolder(temporary_root or Path(tempfile.gettempdir()))
             self._temporary = open_archive(
