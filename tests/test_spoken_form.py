@@ -40,6 +40,12 @@ SAID = {
     "75¢": "seventy-five cents",
     "€14/€9": "fourteen euros, nine euros",
     "$1.5-million": "one point five million dollars",
+    # numbers of things
+    "S/N 4471-22": "serial number four four seven one dash two two",
+    "the S/N is 88B-31": "the serial number is eight eight B dash three one",
+    "P/N 12-334": "part number one two dash three three four",
+    "SKU 883-21-B": "SKU eight eight three dash two one dash B",
+    "Serial no. 0042-BX": "Serial number zero zero four two dash B X",
     # dates
     "2026-03-09": "March ninth, twenty twenty-six",
     "2026-03-09T14:05": "March ninth, twenty twenty-six at fourteen oh five",

@@ -37,7 +37,7 @@ _BEGIN_WITH_LETTERS = (
     "code 123", "call 123", "CA 12345", "in 1998", "No. 5", "A12", "Louis XIV", "Ave.",
     "noon-3", "M-F 9", "Fig. 2-1", "DE89 3704 0044", "ends in 4242", "dial *67",
     "GMT-5", "MAY 5", "FY2026", "a4:83:e7:0b:12:ff", "fe80::1", "RFC 2616", "HTTP/2", "H.264", "IPv4",
-    "PM2.5", "M8x1", "Python 3.10",
+    "PM2.5", "M8x1", "Python 3.10", "S/N 5",
 )  # fmt: skip
 # the rules for figures that may begin with a letter; most words need no more than these
 _WORD_RULES = tuple(rule for rule in _RULES if any(rule[0].match(each) for each in _BEGIN_WITH_LETTERS))
@@ -184,6 +184,6 @@ def _candidates(text: str, at: int, aloud: bool) -> Iterator[tuple[Figure, int]]
         if match and figure is not None:
             if isinstance(figure, str):
                 figure = Figure(figure)
-            if aloud and say is names.say_code:
+            if aloud and say in (names.say_code, names.say_marks):
                 figure = Figure(re.sub(r"\bA\b", "ay", figure.head))
             yield figure, match.end()

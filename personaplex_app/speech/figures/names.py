@@ -45,10 +45,20 @@ def _numbered(match: re.Match[str]) -> str:
     return "number " + " dash ".join(map(_parts, match["name"].split("-")))
 
 
+_SHORT = {"s/n": "serial number", "p/n": "part number"}
+
+
 def _lead_digits(match: re.Match[str]) -> str:
     return re.sub(r"(?i) no\.? ", " number ", match["lead"]) + " dash ".join(
         map(digits, match["digits"].split("-"))
     )
+
+
+def say_marks(match: re.Match[str]) -> str:
+    """Return the number of a thing or of its kind, each letter and digit by itself."""
+    lead = re.sub(r"(?i)\b[sp]/n\b", lambda short: _SHORT[short[0].lower()], match["lead"])
+    lead = re.sub(r"(?i) no\.? ", " number ", lead)
+    return lead + " dash ".join(" ".join(map(_letter, part)) for part in match["marks"].split("-"))
 
 
 def _house(match: re.Match[str]) -> str:
@@ -177,6 +187,12 @@ VERSIONS: tuple[Rule, ...] = (
     rule(r"(?P<v>)(?P<parts>\d+(?:\.\d+){2,})(?P<tail>-?(?:alpha|beta|rc)\.?\d*)?", _version),
 )
 CODES: tuple[Rule, ...] = (
+    # "S/N 88A-31"
+    rule(
+        r"(?P<lead>\b(?i:s/n|p/n|sku|(?:serial|part|model) (?:number|no\.?))(?: is|:|\.)?\s)"
+        r"#?(?P<marks>(?=[A-Z-]*\d)[A-Z\d]+(?:-[A-Z\d]+)*)(?!\w)",
+        say_marks,
+    ),
     rule(
         rf"(?P<lead>(?i:{_LEADS}|{_THINGS}(?: number| no\.?| code| id))(?: number| code)?(?: is|:|\.)?\s)"
         r"#?(?P<digits>\d{3,}(?:-\d{2,})*)",
