@@ -19,7 +19,7 @@ test: $(VENV)/.dev node_modules/.package-lock.json
 
 # no browser, no network, no process beside the tests' own
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -m unit --forks 2
+	$(BIN)/python -m pytest -m unit --forks 3
 
 # attacks, kills and long runs against the real app, and their figures as a table; half an hour on a quiet machine
 reliability: $(VENV)/.dev

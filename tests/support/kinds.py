@@ -9,7 +9,7 @@ import resource
 import socket
 import sys
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -53,15 +53,18 @@ def kind_of(item: pytest.Item) -> str:
 def in_turn(items: list[pytest.Item]) -> list[pytest.Item]:
     """Order tests so that files which wait and files which compute take turns, and short ones come last.
 
-    A file is of its tests' longest kind; the order within it stays.
+    Those are files with few tests of each kind, and unit tests. A file is of its tests' longest kind; the
+    order within it stays.
     """
     kinds: dict[str, str] = {}
+    tests: Counter[str] = Counter()
     for item in items:
         file, kind = item.nodeid.partition("::")[0], kind_of(item)
         kinds[file] = min(kinds.get(file, kind), kind, key=KINDS.index)
+        tests[file] += 1
     files: dict[str, list[str]] = defaultdict(list)
-    for file, kind in kinds.items():
-        files[kind].append(file)
+    for file, _ in tests.most_common():
+        files[kinds[file]].append(file)
     place = {
         # what takes longest begins early enough not to be left alone at the end
         file: (kind == "unit", number / len(same) * (0.8 if kind == "browser" else 1.0))
