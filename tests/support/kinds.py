@@ -20,6 +20,8 @@ from .warm_start import Forked
 # from the longest to the shortest
 KINDS = ("soak", "browser", "process", "slow", "gpu", "unit")
 UNIT_CPU_S = 2.0
+WAITS = ("tests/test_page_compare.py",)
+"""Files whose few tests wait for a minute: somebody listens before a vote counts."""
 STARTS_PROCESS = (
     "subprocess.Popen",
     "os.posix_spawn",
@@ -63,7 +65,7 @@ def in_turn(items: list[pytest.Item]) -> list[pytest.Item]:
         kinds[file] = min(kinds.get(file, kind), kind, key=KINDS.index)
         tests[file] += 1
     files: dict[str, list[str]] = defaultdict(list)
-    for file, _ in tests.most_common():
+    for file, _ in sorted(tests.items(), key=lambda each: (each[0] not in WAITS, -each[1])):
         files[kinds[file]].append(file)
     place = {
         # what takes longest begins early enough not to be left alone at the end
