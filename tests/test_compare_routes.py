@@ -32,6 +32,7 @@ from personaplex_app.server.routes.compare import compare_routes
 from personaplex_app.sessions.admission import Admission
 from personaplex_app.sessions.library import Library
 from personaplex_app.settings import Settings
+from personaplex_app.units import FRAME_SAMPLES
 from personaplex_app.voices import Voice
 
 from .support.blind_test_voters import Clock
@@ -186,6 +187,17 @@ async def test_compare_renders_every_voice_at_equal_loudness_with_its_measures(c
     cell = (await client.get(f"/api/compare/runs/{run}/cells/0/2")).json()
     assert cell["lane"]["peaks_per_s"] == 50
     assert cell["duration_s"] == pytest.approx(len(heard[2]) / 24_000, abs=0.01)
+
+
+@pytest.mark.parametrize(("room_s", "longer"), [(0, False), (0.1, True)])
+async def test_compare_without_time_to_answer_ends_with_the_recording(client, wav, room_s, longer):
+    cut = io.BytesIO()
+    samples, rate_hz = soundfile.read(io.BytesIO(wav), frames=24_000)
+    soundfile.write(cut, samples, rate_hz, format="WAV", subtype="PCM_16")
+    run = await started(client, cut.getvalue(), voices=["loud"], room_s=room_s)
+    await until(client, run, "done")
+    heard = sound(await client.get(f"/api/compare/runs/{run}/cells/0/0/both.wav"))
+    assert (len(heard) > 24_000 + 2_400 + FRAME_SAMPLES) == longer
 
 
 async def test_compare_scenario_is_spoken_and_rendered_once_for_all(client, comparisons, engine):
