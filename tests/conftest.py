@@ -100,6 +100,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         import_module(name)
 
 
+def leave_browser() -> None:
+    """Close the browser that files of tests share, where one of them has started it."""
+    if browser := sys.modules.get("tests.support.browser"):
+        browser.leave_browser()
+
+
 GUARD = Guard()
 BEGAN_CPU_S = pytest.StashKey[float]()
 LAST_FILE = pytest.StashKey[Path]()
@@ -108,9 +114,8 @@ LAST_FILE = pytest.StashKey[Path]()
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     item.stash[BEGAN_CPU_S] = cpu_s()
-    browser = sys.modules.get("tests.support.browser")
-    if browser and kind_of(item) != "browser" and item.path != item.session.stash.get(LAST_FILE, None):
-        browser.leave_browser()
+    if kind_of(item) != "browser" and item.path != item.session.stash.get(LAST_FILE, None):
+        leave_browser()
     item.session.stash[LAST_FILE] = item.path
     if not item.get_closest_marker("unit"):
         return (yield)
@@ -160,8 +165,7 @@ def _no_thread_left() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _no_browser_left() -> Iterator[None]:
     yield
-    if browser := sys.modules.get("tests.support.browser"):
-        browser.leave_browser()
+    leave_browser()
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 import pytest
 from _pytest.runner import pytest_sessionfinish as tear_down
 
-from .kinds import KINDS
+from .kinds import longest_kind
 
 NEXT_FILE, DONE = "next file", "done"
 
@@ -99,16 +99,10 @@ def _next(waiting: deque[list[pytest.Item]], fork: Fork) -> list[pytest.Item]:
 
     Few forks then set up what all files of a kind share: models, the app.
     """
-    items = next((file for file in waiting if _kind(file) == fork.kind), waiting[0])
+    items = next((file for file in waiting if longest_kind(file) == fork.kind), waiting[0])
     waiting.remove(items)
-    fork.kind = _kind(items)
+    fork.kind = longest_kind(items)
     return items
-
-
-def _kind(file: list[pytest.Item]) -> str:
-    """Return the longest kind of its tests."""
-    kinds = {marker.name for item in file for marker in item.iter_markers()}
-    return next((kind for kind in KINDS if kind in kinds), "")
 
 
 def _unreported(fork: Fork) -> Iterator[pytest.TestReport]:

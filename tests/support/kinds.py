@@ -9,7 +9,7 @@ import resource
 import socket
 import sys
 import threading
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -52,21 +52,24 @@ def kind_of(item: pytest.Item) -> str:
     return next(marker.name for marker in item.iter_markers() if marker.name in KINDS)
 
 
+def longest_kind(items: list[pytest.Item]) -> str:
+    """Return the longest kind of a file's tests, "" if they have none."""
+    kinds = {marker.name for item in items for marker in item.iter_markers()}
+    return next((kind for kind in KINDS if kind in kinds), "")
+
+
 def in_turn(items: list[pytest.Item]) -> list[pytest.Item]:
     """Order tests so that files which wait and files which compute take turns, and short ones come last.
 
     Those are files with few tests of each kind, and unit tests. A file is of its tests' longest kind; the
     order within it stays.
     """
-    kinds: dict[str, str] = {}
-    tests: Counter[str] = Counter()
+    tests: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
-        file, kind = item.nodeid.partition("::")[0], kind_of(item)
-        kinds[file] = min(kinds.get(file, kind), kind, key=KINDS.index)
-        tests[file] += 1
+        tests[item.nodeid.partition("::")[0]].append(item)
     files: dict[str, list[str]] = defaultdict(list)
-    for file, _ in sorted(tests.items(), key=lambda each: (each[0] not in WAITS, -each[1])):
-        files[kinds[file]].append(file)
+    for file, own in sorted(tests.items(), key=lambda each: (each[0] not in WAITS, -len(each[1]))):
+        files[longest_kind(own)].append(file)
     place = {
         # what takes longest begins early enough not to be left alone at the end
         file: (kind == "unit", number / len(same) * (0.8 if kind == "browser" else 1.0))
