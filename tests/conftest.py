@@ -98,6 +98,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         warm_start.prepare()
     for name in LATE_IMPORTS:
         import_module(name)
+    warm_start.read_once()
 
 
 def leave_browser() -> None:

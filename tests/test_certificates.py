@@ -10,12 +10,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from personaplex_app.cli.doctor import https_of
+from personaplex_app.cli.main import main
 from personaplex_app.errors import SettingsError
 from personaplex_app.server import certificates
 from personaplex_app.server.certificates import advice, certificate_of, names_of_this_machine
 from personaplex_app.settings import Settings
-
-from .test_cli import run
 
 
 def made_in(folder, **settings):
@@ -174,14 +173,11 @@ def test_doctor_tells_what_https_is_served_with_and_makes_nothing(tmp_path, pair
     assert not data.exists()
 
 
-@pytest.mark.process
-def test_serve_with_a_bad_certificate_is_one_line_and_exit_1(tmp_path, pair):
-    done = run(
-        "serve",
-        f"--ssl-key={pair.key}",
-        f"--ssl-cert={tmp_path / 'absent.pem'}",
-        f"--data={tmp_path / 'data'}",
-    )
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "absent.pem cannot be read (No such file or directory)" in done.stderr
+@pytest.mark.slow
+def test_serve_with_a_bad_certificate_is_one_line_and_exit_1(tmp_path, pair, capsys):
+    absent = tmp_path / "absent.pem"
+    ended = main(["serve", f"--ssl-key={pair.key}", f"--ssl-cert={absent}", f"--data={tmp_path / 'data'}"])
+    told = capsys.readouterr().err
+    assert (ended, told.count("\n")) == (1, 1)
+    assert "absent.pem cannot be read (No such file or directory)" in told
     assert not (tmp_path / "data").exists()

@@ -80,18 +80,19 @@ def test_cli_bad_usage_is_one_line_and_exit_2(args, env, said):
     assert (done.returncode, done.stderr) == (2, f"personaplex-app: {said}\n")
 
 
-@pytest.mark.process
-def test_cli_bad_adapters_file_is_one_line_and_exit_2(tmp_path):
+@pytest.mark.slow
+def test_cli_bad_adapters_file_is_one_line_and_exit_2(tmp_path, capsys):
     file = tmp_path / "adapters.yaml"
     file.write_text("adapters:\n  - name: personaplex-chat\n    enabled: maybe\n")
     said = "adapters.yaml, line 3, field adapters[0].enabled: it is 'maybe'; it must be true or false."
-    done = run("serve", "--engine", "echo", "--adapters", str(file))
-    assert (done.returncode, done.stderr) == (2, f"personaplex-app: {said}\n")
+    ended = main(["serve", "--engine", "echo", "--adapters", str(file)])
+    assert (ended, capsys.readouterr().err) == (2, f"personaplex-app: {said}\n")
 
 
-@pytest.mark.process
-def test_cli_doctor_json_names_engine_and_weights():
-    found = json.loads(run("doctor", "--json").stdout)
+@pytest.mark.slow
+def test_cli_doctor_json_names_engine_and_weights(capsys):
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
     assert found["engine"]["name"] == "classic"
     assert found["weights"]
     assert set(found["weights"].values()) == {"as expected"}

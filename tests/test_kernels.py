@@ -149,8 +149,12 @@ def check_attention(kernels):
     from personaplex_app.model.transformer import attend
 
     heads, width, window = 2, 16, 200
-    for block in (1, 2):
-        position = torch.tensor([0, 6, 62, 63, 64, 126, 198, 199, 200, 3001])
+    # at the ends of a kernel's blocks of 64 positions and of the window, which begins again at its start
+    for block, positions in (
+        (1, [0, 6, 62, 63, 64, 126, 198, 199, 200, 3001]),
+        (2, [0, 62, 63, 126, 198, 3001]),
+    ):
+        position = torch.tensor(positions)
         # a batch's cache is a part of a larger one, and what lies beyond the lengths is not to be seen
         whole = torch.randn(2, 12, window + 1, heads, width)
         cache, q = whole[:, : len(position)], torch.randn(len(position), block, heads, width)
@@ -188,7 +192,7 @@ def check_sample(kernels):
         temperature = torch.tensor([0.0, 0.7, 0.8, 1.3, 0.0, 0.9, 1.0, 0.8])
         topk = torch.tensor([1, 1, 5, 25, card, card, 250, 2]).clamp(max=card)
         key = frame_key(torch.arange(rows), torch.arange(100, 100 + rows))
-        for stream in (0, 3):
+        for stream in (0, 3) if card == 300 else (3,):
             # the widest list there is: ties with the k-th best are all in it
             wanted = sample(
                 logits.float(),

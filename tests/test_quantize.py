@@ -1,5 +1,7 @@
 """Weights in 8 and 4 bits: how close, how large, and never dependent on who shares the batch."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -165,7 +167,7 @@ def mid_lm():
         "depformer_hidden": gated_width(128, 528),
     }
     config = LmConfig(
-        512, 8, 4, gated_width(512, 2112), 40, text_card=1000, card=512, depformer_steps=8, **sizes
+        512, 8, 3, gated_width(512, 2112), 40, text_card=1000, card=512, depformer_steps=8, **sizes
     )
     torch.manual_seed(0)
     lm = Lm(config).eval().requires_grad_(False)
@@ -178,11 +180,11 @@ def mid_lm():
 @pytest.mark.slow
 def test_quantized_mid_size_random_weights_agree_as_far_as_their_bits_reach():
     lm = mid_lm()
-    user = torch.randint(512, (8, 30), generator=torch.Generator().manual_seed(2))
+    user = torch.randint(512, (8, 20), generator=torch.Generator().manual_seed(2))
     columns = greedy_columns(lm, user)
-    int8 = agreement(columns, greedy_choices(quantize_in_place(mid_lm(), "int8"), columns))
-    int4 = agreement(columns, greedy_choices(quantize_in_place(mid_lm(), "int4"), columns))
-    assert int8.tokens == 30 * 9
+    int8 = agreement(columns, greedy_choices(quantize_in_place(deepcopy(lm), "int8"), columns))
+    int4 = agreement(columns, greedy_choices(quantize_in_place(lm, "int4"), columns))
+    assert int8.tokens == 20 * 9
     assert int8.all > 0.9
     assert 0.3 < int4.all <= int8.all
 

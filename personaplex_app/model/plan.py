@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -128,6 +129,7 @@ class MemoryPlan:
     why: str
 
 
+@lru_cache(maxsize=4)
 def sizes_of(lm: LmConfig, mimi: MimiConfig) -> Sizes:
     """Return the sizes of a model's parts without allocating them."""
     with torch.device("meta"):

@@ -114,6 +114,9 @@ class Linear(nn.Linear):
     def __init__(self, width: int, out: int) -> None:
         super().__init__(width, out, bias=False)
 
+    def reset_parameters(self) -> None:
+        """Leave the weight as it is allocated: it comes from a file, and numbers drawn before take time."""
+
     def forward(self, input: Tensor, residual: Tensor | None = None, gain: Tensor | None = None) -> Tensor:
         return linear(input, self.weight, residual=residual, gain=gain)
 

@@ -6,6 +6,7 @@ second fork in between waits for the app, and tells how it ended and what it use
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -83,6 +84,27 @@ def prepare() -> str:
 _kept: list[subprocess.Popen] = []
 
 
+def read_once() -> None:
+    """Read here, for all forks, what the embedded engine reads whenever it is loaded, which takes a second.
+
+    The files themselves stay as they are while tests run.
+    """
+    import hibari.g2p
+
+    from personaplex_app.responder import encoder_weights, sentence_encoder
+    from personaplex_app.speech import weights
+
+    hibari.g2p._load_json = cache(hibari.g2p._load_json)
+    hibari.g2p.G2P()
+    weights.PackagedWeights.verified = cache(weights.PackagedWeights.verified)  # type: ignore[method-assign]
+    for each in vars(weights).values():
+        if isinstance(each, weights.PackagedWeights) and each.is_installed:
+            each.verified()
+    packaged_files = cache(encoder_weights.packaged_files)
+    encoder_weights.packaged_files = sentence_encoder.packaged_files = packaged_files
+    packaged_files()
+
+
 def _serve_forks(path: str) -> None:
     # what an app of the embedded engine imports when it loads is a quarter of its start
     import faster_whisper  # noqa: F401
@@ -95,6 +117,9 @@ def _serve_forks(path: str) -> None:
     from personaplex_app.cli.main import main
     from personaplex_app.errors import end
 
+    read_once()
+    gc.collect()
+    gc.freeze()  # a fork that looks for garbage among what was imported makes all of it its own
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits for an app is waited for by nobody
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path + ".part")
