@@ -69,7 +69,7 @@ def test_offline_command_downloads_shows_progress_and_then_needs_no_hub(server, 
 @pytest.mark.process
 def test_serve_tells_the_page_how_far_the_download_is_and_then_talks(server, tmp_path):
     more = server.fault(LM_FILE).more = threading.Semaphore(0)
-    env = env_of(server, tmp_path / "home", HF_TOKEN=GOOD)
+    env = {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": GOOD}
     with app_process(
         tmp_path, engine="personaplex", env=env, checkpoint=f"{NAME}@{COMMIT}", device="cpu"
     ) as app:

@@ -56,7 +56,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 def env_of(server: Hub, folder: Path, **more: str) -> dict[str, str]:
     return {
-        "OMP_NUM_THREADS": "1",
         "HF_ENDPOINT": server.url,
         "HF_HOME": str(folder / "home"),
         "HF_HUB_ETAG_TIMEOUT": "60",
@@ -158,11 +157,9 @@ def test_refused_licence_is_told_and_the_embedded_engine_speaks(
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    env = {"OMP_NUM_THREADS": "1"}
     with app_process(
         tmp_path_factory.mktemp("app"),
         engine="personaplex",
-        env=env,
         checkpoint=tiny.GOLDEN,
         device="cpu",
         slots=1,

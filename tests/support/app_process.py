@@ -18,6 +18,14 @@ import httpx
 from .patience import PATIENCE_S, until
 from .warm_start import ROOT, Forked
 
+FORKED = {
+    "personaplex_app": "personaplex_app.cli.main",
+    "tests.support.serve_lockstep": "tests.support.serve_lockstep",
+}
+"""Modules that are run as programs, and where their `main` is."""
+READ_LATE = ("PERSONAPLEX_", "HF_", "GRADIO_TEMP_DIR")
+"""Variables of the environment that a forked program reads."""
+
 
 @dataclass(frozen=True)
 class AppProcess:
@@ -59,8 +67,8 @@ def app_process(
 ) -> Iterator[AppProcess]:
     """Run `python -m personaplex_app serve` with settings; its data and log go to `folder`.
 
-    `module` is run instead of `personaplex_app`. Without it, and with no environment but the program's own,
-    the app is forked from a process that has imported the program.
+    `module` is run instead of `personaplex_app`. Those of `FORKED` are forked from a process that has
+    imported the program, where `env` holds nothing that is read before.
     """
     flags = {"engine": engine, "port": free_port(), "data": folder / "data", **settings}
     arguments = ["serve", *(f"--{name.replace('_', '-')}={value}" for name, value in flags.items())]
@@ -69,8 +77,8 @@ def app_process(
     log.touch()
     environment = {**clean, **(env or {})}
     process: subprocess.Popen | Forked
-    if module == "personaplex_app" and all(name.startswith("PERSONAPLEX_") for name in env or {}):
-        process = Forked(arguments, log, environment)
+    if module in FORKED and all(name.startswith(READ_LATE) for name in env or {}):
+        process = Forked(FORKED[module], arguments, log, environment)
     else:
         with log.open("wb") as out:
             process = subprocess.Popen(

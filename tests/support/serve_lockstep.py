@@ -5,11 +5,12 @@ and when in the talk, is the same however busy the machine is.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
-from personaplex_app.__main__ import main
 from personaplex_app.classic.cascade import CascadeSession
 from personaplex_app.classic.engine import ClassicEngine
+from personaplex_app.cli import main as program
 from personaplex_app.engine.contract import SessionConfig
 from personaplex_app.server import talk_session
 
@@ -22,8 +23,12 @@ def _open_in_lockstep(engine: ClassicEngine, config: SessionConfig) -> CascadeSe
     return _open(engine, replace(config, realtime=False))
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> int:
     ClassicEngine.open = _open_in_lockstep
     # a step waits for all that it needs, a voice that is loaded at its first word too
     talk_session.STEP_LIMIT_S = PATIENCE_S
+    return program.main(arguments)
+
+
+if __name__ == "__main__":
     sys.exit(main())

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from functools import cache
+from importlib import import_module, reload
 from pathlib import Path
 
 from .patience import PATIENCE_S, until
@@ -30,13 +31,13 @@ class Forked:
     spent_s = 0.0
     """CPU seconds of all that have ended; no process that this one waits for."""
 
-    def __init__(self, arguments: list[str], log: Path, env: dict[str, str]) -> None:
+    def __init__(self, module: str, arguments: list[str], log: Path, env: dict[str, str]) -> None:
         path = prepare()
         until(lambda: os.path.exists(path))
         self._told = socket.socket(socket.AF_UNIX)
         self._told.connect(path)
         self._lines = self._told.makefile("r")
-        self._told.sendall((json.dumps([arguments, str(log), env]) + "\n").encode())
+        self._told.sendall((json.dumps([module, arguments, str(log), env]) + "\n").encode())
         self.pid = int(self._lines.readline())
         self.returncode: int | None = None
 
@@ -112,9 +113,10 @@ def _serve_forks(path: str) -> None:
 
     import personaplex_app.application
     import personaplex_app.classic.engine
+    import personaplex_app.engine.personaplex
     import personaplex_app.launch
     import personaplex_app.responder.rules  # noqa: F401
-    from personaplex_app.cli.main import main
+    import tests.support.serve_lockstep  # noqa: F401
     from personaplex_app.errors import end
 
     read_once()
@@ -129,18 +131,22 @@ def _serve_forks(path: str) -> None:
             asked, _ = listener.accept()
             if not os.fork():
                 listener.close()
-                arguments = _wait_for_app(asked)
+                module, arguments = _wait_for_app(asked)
                 break
             asked.close()
         else:
             return
-    end(main(arguments))
+    end(import_module(module).main(arguments))
 
 
-def _wait_for_app(asked: socket.socket) -> list[str]:
-    """Fork an app, and return its arguments in it; the other waits for it, tells of its end and ends."""
+def _wait_for_app(asked: socket.socket) -> tuple[str, list[str]]:
+    """Fork an app, and return its module and arguments in it; the other waits for it, tells of its end and
+    ends.
+    """
+    import huggingface_hub.constants
+
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    arguments, log, env = json.loads(asked.makefile("r").readline())
+    module, arguments, log, env = json.loads(asked.makefile("r").readline())
     pid = os.fork()
     if pid:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -151,13 +157,14 @@ def _wait_for_app(asked: socket.socket) -> list[str]:
     asked.close()
     os.environ.clear()
     os.environ.update(env)
+    reload(huggingface_hub.constants)  # which hold what the environment was at their import
     tempfile.tempdir = None
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1)
     os.dup2(out, 2)
     os.close(out)
-    return arguments
+    return module, arguments
 
 
 if __name__ == "__main__":
