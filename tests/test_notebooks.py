@@ -96,7 +96,7 @@ def test_evaluation_notebook_runs_from_the_first_cell_to_the_last(tmp_path, monk
         tmp_path,
         monkeypatch,
         KINDS="silence",
-        VOICES="natural, deep",
+        VOICES="natural, warm",
         CHOICE="tie",
         END=True,
     )
@@ -125,12 +125,12 @@ def test_evaluation_notebook_runs_from_the_first_cell_to_the_last(tmp_path, monk
 def assert_votes_follow_the_rules(folder: Path) -> None:
     clock = Clock()
     clock.now_s = time.time()
-    ballots = NotebookBlindTest(folder, "classic", ("natural", "deep"), clock)  # a kernel started anew
+    ballots = NotebookBlindTest(folder, "classic", ("natural", "warm"), clock)  # a kernel started anew
     assert "Pair 1 of 3" in ballots.take("")
     clock.now_s += 60
     assert "Pair 2 of 3" in (shown := ballots.take("A"))
     assert "Listen to them first" in ballots.take("A")
-    assert not re.search("natural|deep", re.sub("data:[^']*", "", shown))
+    assert not re.search("natural|warm", re.sub("data:[^']*", "", shown))
     assert "Pair 1 of 3" in ballots.take("undo")
     assert "no vote of yours to undo" in ballots.take("undo")
     assert "still to be heard" in ballots.take("reveal")

@@ -222,7 +222,7 @@ def test_zero_gpu_talk_ends_by_itself_before_its_lease(app, api):
 
 def test_zero_gpu_random_aborts_leave_no_lease_behind(app, api):
     chance = random.Random(5)
-    for _ in range(20):
+    for _ in range(12):
         with leased_talk(app, lease_s=30) as caller:
             match chance.choice(["before", "at once", "talking", "stop"]):
                 case "before":

@@ -37,7 +37,7 @@ class Forked:
         self._told = socket.socket(socket.AF_UNIX)
         self._told.connect(path)
         self._lines = self._told.makefile("r")
-        self._told.sendall((json.dumps([module, arguments, str(log), env]) + "\n").encode())
+        self._told.sendall((json.dumps([(module, arguments), str(log), env]) + "\n").encode())
         self.pid = int(self._lines.readline())
         self.returncode: int | None = None
 
@@ -146,7 +146,7 @@ def _wait_for_app(asked: socket.socket) -> tuple[str, list[str]]:
     import huggingface_hub.constants
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    module, arguments, log, env = json.loads(asked.makefile("r").readline())
+    program, log, env = json.loads(asked.makefile("r").readline())
     pid = os.fork()
     if pid:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -164,7 +164,7 @@ def _wait_for_app(asked: socket.socket) -> tuple[str, list[str]]:
     os.dup2(out, 1)
     os.dup2(out, 2)
     os.close(out)
-    return module, arguments
+    return program
 
 
 if __name__ == "__main__":
