@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from hypothesis.internal import charmap
 
 from .support import warm_start
 from .support.authorities import trust_one
@@ -98,6 +99,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         warm_start.prepare()
     for name in LATE_IMPORTS:
         import_module(name)
+    charmap.charmap()  # hypothesis makes it of all characters, and keeps it for the next run
+    charmap.intervals_from_codec("utf-8")
     warm_start.read_once()
 
 

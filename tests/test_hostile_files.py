@@ -55,7 +55,7 @@ class Evaluates:
 
 def stored(records, compress=zipfile.ZIP_STORED):
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compress) as archive:
+    with zipfile.ZipFile(file, "w", compress, compresslevel=1) as archive:
         for name, data in records:
             archive.writestr(name, data)
     return file.getvalue()
