@@ -110,6 +110,7 @@ def _serve_forks(path: str) -> None:
     # what an app of the embedded engine imports when it loads is a quarter of its start
     import faster_whisper  # noqa: F401
     import hibari  # noqa: F401
+    import pyloudnorm  # noqa: F401
 
     import personaplex_app.application
     import personaplex_app.classic.engine
