@@ -1,13 +1,14 @@
 """The wire protocol, without I/O."""
 
 import json
+from contextlib import suppress
 from dataclasses import fields
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personaplex_app.errors import BadInput, ProtocolError
+from personaplex_app.errors import BadInput, PersonaplexError, ProtocolError
 from personaplex_app.protocol import (
     MAX_MESSAGE_BYTES,
     Kind,
@@ -22,6 +23,9 @@ from personaplex_app.protocol import (
 )
 from personaplex_app.protocol_fields import MAX_PROMPT_CHARS
 from personaplex_app.protocol_orders import ORDERS, BadOrder, UnknownOrder
+from personaplex_app.server.wire import order_of
+
+from .support import readers
 
 pytestmark = pytest.mark.unit
 
@@ -165,3 +169,19 @@ def test_query_keeps_its_choice_where_the_start_says_nothing():
     started = asked.configured(parse_start({"text_prompt": "", "audio_topk": 9, "keep": False}))
     assert (started.voice, started.prompt, started.keep) == ("clear", "", True)
     assert started.sampling == {"seed": 4, "audio_topk": 9}
+
+
+@pytest.mark.parametrize("reader", readers.FUZZED)
+def test_readers_that_are_fuzzed_take_what_the_fuzzer_begins_with(reader):
+    for seed in readers.seeds(reader):
+        with suppress(PersonaplexError):  # one of them is cut off
+            readers.FUZZED[reader](seed)
+
+
+def test_fuzzer_begins_with_every_order():
+    wire = [decode(seed[1:]) for seed in readers.seeds("messages") if seed[0] == 0]
+    orders = {
+        type(order) for message in wire if message.kind is Kind.METADATA and (order := order_of(message))
+    }
+    assert orders <= set(ORDERS.values()), orders
+    assert len(orders) > 7

@@ -18,7 +18,7 @@ from personaplex_app.codec import Opus
 from personaplex_app.gateway.wire import GatewayWire
 from personaplex_app.protocol import ChatRequest, decode, pack, parse_query, unpack
 from personaplex_app.protocol_events import Pong
-from personaplex_app.protocol_orders import Ping, SamplingChange, Start
+from personaplex_app.protocol_orders import Ping, Start
 from personaplex_app.server.wire import message_of, order_of
 from personaplex_app.units import FRAME_SAMPLES
 
@@ -31,8 +31,6 @@ def read_wire(data: bytes) -> None:
     order = order_of(decode(data))
     if isinstance(order, Start):
         ChatRequest().configured(order)
-    elif isinstance(order, SamplingChange):
-        ChatRequest().resampled(order)
     elif isinstance(order, Ping):
         message_of(Pong(order.sent)).encode()
 
@@ -113,6 +111,10 @@ def seeds(reader: str) -> list[bytes]:
         messages += [
             b'\x04{"type": "ping", "sent": 1}',
             b'\x04{"type": "resume", "token": "abc"}',
+            b'\x04{"type": "say", "id": "a", "text": "Hello.", "last": false}',
+            b'\x04{"type": "more", "id": "a", "text": "Goodbye.", "last": true}',
+            b'\x04{"type": "unsay", "id": "a"}',
+            b'\x04{"type": "hold", "on": true}',
             b"\x03\x00",
         ]
         chunk = b'{"type": "audio_chunk", "data": "AAAAAA==", "format": "pcm", "sample_rate": 24000}'
