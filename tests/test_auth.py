@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import tracemalloc
 from dataclasses import asdict
 
 import httpx
@@ -325,3 +326,14 @@ def test_recent_remembers_a_bounded_number_of_callers():
         recent.add(n, 0.0)
     assert [recent.wait_s(n, 1, 1.0) for n in (6, 7, 8, 9)] == [0, 59, 59, 59]
     assert recent.wait_s(9, 1, 60.0) == 0
+
+
+def test_recent_forgets_callers_whose_minute_is_over():
+    recent = Recent()
+    tracemalloc.start()
+    for n in range(60_000):
+        recent.add(n, n / 10)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 500_000  # 600 callers
+    assert recent.wait_s(59_999, 1, 6000.0) > 59

@@ -1,6 +1,7 @@
 """How many requests one address may make, and that those of others do not wait for them."""
 
 import logging
+import tracemalloc
 
 import anyio
 import anyio.lowlevel
@@ -61,7 +62,7 @@ class App:
         async with httpx.AsyncClient(transport=transport, base_url="http://app.test") as client:
             return await client.get(path, **kwargs)
 
-    async def status(self, path="/voice/status", query=b""):
+    async def status(self, path="/voice/status", query=b"", address="203.0.113.9"):
         """Ask without a client, which would take most of the test's time."""
         statuses = []
 
@@ -72,8 +73,7 @@ class App:
         async def send(message):
             statuses.append(message.get("status"))
 
-        client = ("203.0.113.9", 4711)
-        scope = {"type": "http", "path": path, "method": "GET", "headers": [], "client": client}
+        scope = {"type": "http", "path": path, "method": "GET", "headers": [], "client": (address, 4711)}
         await self.asgi({**scope, "query_string": query}, receive, send)
         return statuses[0]
 
@@ -190,6 +190,18 @@ async def test_a_house_of_ipv6_is_one_address_and_how_many_are_remembered_is_bou
         await app.get(address=f"192.0.2.{n}")
     await app.get(address="192.0.2.0")
     assert app.waited_s == waited_s
+
+
+async def test_an_address_that_was_quiet_for_a_minute_is_forgotten(monkeypatch):
+    app = App(monkeypatch)
+    await app.status()  # which makes the routes
+    tracemalloc.start()
+    for n in range(3000):
+        await app.status(address=f"192.0.{n // 250}.{n % 250}")
+        app.now_s += 1
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held_bytes < 100_000  # sixty of them
 
 
 async def test_the_gateways_own_program_is_not_counted(monkeypatch):

@@ -17,6 +17,8 @@ BURST_S = 3.0
 class TokenBucket:
     """So many of something a second, and `most` at once."""
 
+    __slots__ = ("_at_s", "_left", "_most", "_now", "_per_s")  # there are thousands
+
     def __init__(self, per_s: float, most: float, now: Callable[[], float] = time.monotonic) -> None:
         self._per_s = per_s
         self._left = self._most = most

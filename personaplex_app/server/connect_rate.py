@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 
 from ..errors import CapacityError
 from ..principal import Principal
@@ -19,24 +18,26 @@ class Recent:
 
     def __init__(self, most_callers: int = MOST_CALLERS) -> None:
         self._most = most_callers
-        self._times: dict[object, deque[float]] = {}
+        # in order of last use, which `pop` and insertion keep: the first is the oldest
+        self._times: dict[object, list[float]] = {}
 
     def wait_s(self, who: object, most: int, now_s: float | None = None) -> float:
         """Return for how long a caller has done it `most` times in the last minute; 0 when it has not."""
         now_s = time.monotonic() if now_s is None else now_s
-        times = self._times.get(who, deque())
-        while times and now_s - times[0] >= WINDOW_S:
-            times.popleft()
+        times = [each for each in self._times.get(who, ()) if now_s - each < WINDOW_S]
         return WINDOW_S - (now_s - times[len(times) - most]) if len(times) >= most else 0.0
 
     def add(self, who: object, now_s: float | None = None) -> None:
         """Note that a caller did it now."""
-        times = self._times.pop(who, deque())
-        if len(self._times) >= self._most:
-            # `pop` and insertion keep the dictionary in order of last use: the first is the oldest
+        now_s = time.monotonic() if now_s is None else now_s
+        times = [each for each in self._times.pop(who, ()) if now_s - each < WINDOW_S]
+        self._times[who] = [*times, now_s]
+        self._forget(now_s)
+
+    def _forget(self, now_s: float) -> None:
+        """Forget those whose minute is over, and the oldest where there are too many."""
+        while len(self._times) > self._most or now_s - next(iter(self._times.values()))[-1] >= WINDOW_S:
             del self._times[next(iter(self._times))]
-        times.append(time.monotonic() if now_s is None else now_s)
-        self._times[who] = times
 
 
 class ConnectRate:

@@ -38,16 +38,18 @@ CHEAP = ("/assets/", "/static/", "/svelte/", "/scripts/", "/theme.css", "/favico
 CHEAP_COST = 0.25
 METRICS_COST = 4.0
 UNCACHED_PAGE_COST = 8.0
-LOG_EVERY_S = 60.0
+LOG_EVERY_S = FORGOTTEN_S = 60.0
 
 
 class _Caller:
     """What one address has left."""
 
+    __slots__ = ("logged_s", "requests", "seen_s", "turns")  # there are thousands
+
     def __init__(self, now: Callable[[], float]) -> None:
         self.turns = TokenBucket(SPACED_PER_S, UNSPACED, now)
         self.requests = TokenBucket(REQUESTS_PER_S, BURST, now)
-        self.logged_s = -math.inf
+        self.logged_s = self.seen_s = -math.inf
 
 
 class RequestRate:
@@ -97,10 +99,16 @@ class RequestRate:
         address = caller_of((scope.get("client") or ("",))[0])
         # `pop` and insertion keep the dictionary in order of last use: the first is the oldest
         caller = self._callers.pop(address, None) or _Caller(self._now)
-        if len(self._callers) >= self._most:
-            del self._callers[next(iter(self._callers))]
+        caller.seen_s = self._now()
         self._callers[address] = caller
+        # after a minute nothing distinguishes an address from a new one
+        while len(self._callers) > self._most or caller.seen_s - self._oldest.seen_s >= FORGOTTEN_S:
+            del self._callers[next(iter(self._callers))]
         return caller
+
+    @property
+    def _oldest(self) -> _Caller:
+        return next(iter(self._callers.values()))
 
     def _refuse(self, caller: _Caller, wait_s: float) -> Response:
         """Return the answer to one request too many, and log the first in a minute."""
