@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from .figures import dates, designators, money, names, numbers
+from .figures import dates, designators, money, names, numbers, sums
 from .figures.figure import DASH, ISO_DATE, SPACE, Figure, Rule
 from .figures.tables import MONTHS, TITLES, VULGAR, WEEKDAYS
 
 # the longest and most particular first: each takes a whole figure
 _RULES: tuple[Rule, ...] = (
+    *sums.SUMS,
     *names.ADDRESSES,
     *designators.NETWORK,
     *dates.DATES,
@@ -37,12 +38,14 @@ _BEGIN_WITH_LETTERS = (
     "code 123", "call 123", "CA 12345", "in 1998", "No. 5", "A12", "Louis XIV", "Ave.",
     "noon-3", "M-F 9", "Fig. 2-1", "DE89 3704 0044", "ends in 4242", "dial *67",
     "GMT-5", "MAY 5", "FY2026", "a4:83:e7:0b:12:ff", "fe80::1", "RFC 2616", "HTTP/2", "H.264", "IPv4",
-    "PM2.5", "M8x1", "Python 3.10", "S/N 5",
+    "PM2.5", "M8x1", "Python 3.10", "S/N 5", "odds 5/1", "AB-12/C",
 )  # fmt: skip
 # the rules for figures that may begin with a letter; most words need no more than these
 _WORD_RULES = tuple(rule for rule in _RULES if any(rule[0].match(each) for each in _BEGIN_WITH_LETTERS))
 # what hangs before a figure by a hyphen: "mid-1990s", and "-for-" in "2-for-1"
 _PREFIX = re.compile(r"(?!noon|midnight)-?(?:[a-z]{2,}-)+(?=\d)")
+# a quantity and its value: "e = 2.7"
+_NAMED = re.compile(r"(?P<name>[A-Za-z])\s?=\s?(?=[-−]?[\d.])")
 # what stands before a figure and is said in words
 _BEFORE = re.compile(r"(?P<mark>[<>]=?|[≤≥≈§])\s?")
 _SAID_BEFORE = {
@@ -58,8 +61,9 @@ _END = re.compile(r"(?![\w@/\\%°€$£^*=])(?![.,:'+–-]\d)(?!-[A-Z])(?!-\w*\d
 _RANGE = re.compile(rf"{DASH}(?=[\d.$€£¥A-Z])")
 _WIDE_RANGE = re.compile(rf"{SPACE}{DASH}{SPACE}")
 _STROKE = re.compile(r"/(?=[\d$€£¥])")
-_SEPARATOR = re.compile(r"\s+|[(\[{\"“”‘'—]")
-_CHUNK = re.compile(r"[^\s(\[{\"“”—]+")
+_SAME_MARKS = str.maketrans("’₀₁₂₃₄₅₆₇₈₉\u03bc", "'0123456789\u00b5")
+_SEPARATOR = re.compile(r"\s+|,(?=[<>≤≥])|[(\[{\"“”‘'—]")
+_CHUNK = re.compile(r"(?:(?!,[<>≤≥])[^\s(\[{\"“”—])+")
 _MAY_HOLD_FIGURES = re.compile(
     rf"[\d{''.join(VULGAR)}@]|www|\w\.[a-z]|\b[IVXL]+\b"
     rf"|\b(?:{'|'.join(name[:3] for name in (*WEEKDAYS, *MONTHS))})"
@@ -81,7 +85,7 @@ def spoken_form(text: str) -> str:
 
 def _rewritten(text: str, aloud: bool) -> str:
     # the same figure may be written with different marks
-    text = text.replace("’", "'")
+    text = text.translate(_SAME_MARKS)
     if not _MAY_HOLD_FIGURES.search(text):
         return _with_marks_said(text)
     out: list[str] = []
@@ -112,7 +116,15 @@ _MARKS = (
     (r"\s?÷\s?", " divided by "),
     (r"(?<=[a-z])/(?=(?:hour|day|night|week|month|year|person)\b)", " a "),
     (r"\bNos\.\s(?=[a-z])", "numbers "),
-    (r"\bpp\.\s(?=[a-z])", "pages "),
+    (r"\bpp\.\s(?=[a-z])|\bp\.\s(?=[a-z-]+(?: [a-z-]+)? to [a-z])", "pages "),
+    (r"\bp\.\s(?=[a-z])", "page "),
+    (r"\bext\.\s(?=[a-z])", "extension "),
+    (r"(?<=\s)vs\.(?=\s)", "versus"),
+    (r"(?<=\b[A-Za-z])²(?!\w)", " squared"),
+    (r"(?<=\b[A-Za-z])³(?!\w)", " cubed"),
+    (r"(?<=\w)\s\+\s(?=\w)", " plus "),
+    (r"(?<=\w)\s=\s(?=\w)", " equals "),
+    (r",(?=(?:less than|more than|at most|at least)\b)", ", "),
     (r"\bvol\.\s(?=[a-z])", "volume "),
     (r"\s@\s", " at "),
     (r"\be\.g\.", "for example"),
@@ -131,6 +143,9 @@ def _figure_at(text: str, at: int, aloud: bool) -> tuple[str | None, int]:
     if prefix := _PREFIX.match(text, at):
         found = _whole(text, prefix.end(), aloud)
         return (prefix[0] + found[0].words, found[1]) if found else (None, at)
+    if named := _NAMED.match(text, at):
+        found = _whole(text, named.end(), aloud)
+        return (f"{named['name']} equals {found[0].words}", found[1]) if found else (None, at)
     if before := _BEFORE.match(text, at):
         found = _whole(text, before.end(), aloud)
         return (f"{_SAID_BEFORE[before['mark']]} {found[0].words}", found[1]) if found else (None, at)
@@ -184,6 +199,6 @@ def _candidates(text: str, at: int, aloud: bool) -> Iterator[tuple[Figure, int]]
         if match and figure is not None:
             if isinstance(figure, str):
                 figure = Figure(figure)
-            if aloud and say in (names.say_code, names.say_marks):
+            if aloud and say in (names.say_code, names.say_marks, names.say_stroke):
                 figure = Figure(re.sub(r"\bA\b", "ay", figure.head))
             yield figure, match.end()

@@ -50,8 +50,12 @@ def _numbered(match: re.Match[str]) -> str:
 
 
 def _power(match: re.Match[str]) -> str:
-    exponent = match["raised"].translate(_POWERS).replace("−", "-")
-    base = number(match["base"])
+    return _power_of(int(match["base"]), match["raised"])
+
+
+def _power_of(of: int, raised: str) -> str:
+    exponent = raised.translate(_POWERS).replace("−", "-")
+    base = number(str(of))
     if exponent in ("2", "3"):
         return f"{base} {'squared' if exponent == '2' else 'cubed'}"
     minus = "minus " if exponent.startswith("-") else ""
@@ -101,5 +105,9 @@ NAMED: tuple[Rule, ...] = (
     rule(rf"0[xX](?P<number>{_HEX}+)", lambda m: f"zero x {_spelt(m['number'])}"),
     rule(r"(?P<base>\d+)(?P<raised>⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", _power),
     rule(r"(?P<base>\d+)\^(?P<raised>[-−]?\d+)", _power),
+    rule(
+        r"(?P<head>\d+(?:\.\d+)?)\s?[×x*·]\s?10(?:\^(?P<sign>[-−+]?)(?P<power>\d+)|(?P<raised>⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+))",
+        lambda m: f"{number(m['head'])} times {_power_of(10, m['raised'] or m['sign'] + m['power'])}",
+    ),
     rule(r"(?P<head>\d+(?:\.\d+)?)(?:e(?P<sign>[-+−]?)|E(?=[-+−]))(?:[-+−])?(?P<power>\d{1,3})", _scientific),
 )

@@ -88,6 +88,11 @@ def say_code(match: re.Match[str]) -> str | None:
     return dash.join(map(_parts, text.split("-")))
 
 
+def say_stroke(match: re.Match[str]) -> str:
+    """Return the parts of a code that holds strokes: "AB-1029/B"."""
+    return " slash ".join(" dash ".join(map(_parts, part.split("-"))) for part in match[0].split("/"))
+
+
 def _letter(mark: str) -> str:
     return digits(mark) if mark.isdigit() else mark
 
@@ -198,6 +203,7 @@ CODES: tuple[Rule, ...] = (
         r"#?(?P<digits>\d{3,}(?:-\d{2,})*)",
         _lead_digits,
     ),
+    rule(r"[A-Z]{1,4}-?\d{2,}(?:/[A-Z\d]{1,4})+(?!\w)", say_stroke),
     # "call 911", "MA 02108", "14C Oak Ave."
     rule(r"(?P<lead>(?i:call|dial|ring|phone|text)\s)(?P<digits>\d{3,})(?!\s[a-z]+s\b)", _lead_digits),
     rule(r"(?P<lead>[A-Z]{2},?\s)(?P<digits>\d{5}(?:-\d{4})?)", _lead_digits),

@@ -39,7 +39,9 @@ def quantity(text: str) -> str:
 
 
 def _plain(match: re.Match[str]) -> Figure | None:
-    text = decimal(match["number"], ",")
+    counts = re.match(COUNTED, match.string[match.end() :])
+    # nothing that is counted has three decimals, all of them zero: "2.000 people"
+    text = decimal(match["number"], ",." if counts and match["number"].endswith(".000") else ",")
     letter = match["letter"] or ""
     if letter in ("M", "B") and "." not in text and not _is_scale(match):
         return None  # a name, as "Platform 4B" has
