@@ -49,7 +49,7 @@ def alone():
     return of
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 11), st.integers(0, ROWS - 1), st.integers(0, 12), st.integers(1, FRAMES)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 
@@ -75,6 +76,8 @@ class NotebookBlindTest:
         self._results = {result.conversation.name: result for result in results}
         clips = tuple(tuple(self._clip(result) for result in row) for row in rows)
         self._test = BlindTests(folder / VOTES, clock=clock).make(Design(engine, voices, conditions, clips))
+        # a pair is shown again whenever a choice does not count, and its sounds take a second to encode
+        self._side = lru_cache(maxsize=4)(self._drawn_side)
 
     def _clip(self, result: Result) -> TrialClip:
         return TrialClip(
@@ -143,7 +146,7 @@ class NotebookBlindTest:
         )
         return f"<p>{escape(head)}</p>{LOOK}{sides}"
 
-    def _side(self, clip: TrialClip) -> str:
+    def _drawn_side(self, clip: TrialClip) -> str:
         result = self._results[clip.audio]
         user, agent = read_sides(self._folder, result)
         # without the words, which could give the voice away

@@ -251,7 +251,9 @@ def _context(browser: Browser, options: dict[str, Any]) -> BrowserContext:
 def _left_empty(page: Page, origins: set[str]) -> bool:
     """Delete all that a visit stored, but keep its compiled scripts; return False if the server is gone."""
     try:
-        page.context.pages[0].goto(f"{page.evaluate('origin')}/health")
+        origin, first = page.evaluate("origin"), page.context.pages[0]
+        if not first.url.startswith(f"{origin}/"):
+            first.goto(f"{origin}/health")
         page.goto("about:blank")  # what a page stores when it is left is stored before it is cleared
         cleaner = page.context.new_cdp_session(page)
         for origin in origins:

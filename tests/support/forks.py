@@ -163,5 +163,7 @@ class _Reporter:
         self._told = told
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "setup" and report.passed:
+            return  # nobody shows it
         hook = self._config.hook
         self._told.send(hook.pytest_report_to_serializable(config=self._config, report=report))
