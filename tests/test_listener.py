@@ -30,6 +30,8 @@ async def app(scope, receive, send):
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.accept"})
+        while scope["path"] == "/stay" and (await receive())["type"] != "websocket.disconnect":
+            pass
         return await send({"type": "websocket.close", "code": 1000})
     length = 0
     while scope["path"] != "/early":
@@ -240,3 +242,43 @@ async def test_reader_that_never_reads_is_closed(monkeypatch):
     protocol.pause_writing()
     await asyncio.wait_for(aborted.wait(), PATIENCE_S)
     protocol.connection_lost(ConnectionResetError())
+
+
+FRAMES = {
+    "message": b"\x82\x80\0\0\0\0",
+    "ping": b"\x89\x80\0\0\0\0",
+    "pong": b"\x8a\x80\0\0\0\0",
+    "fragment": b"\x00\x80\0\0\0\0",
+}
+
+
+@contextmanager
+def websocket(dial):
+    """Open a WebSocket that the app keeps; yield its socket."""
+    head = "GET /stay HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    key = base64.b64encode(os.urandom(16)).decode()
+    with dial() as connection:
+        connection.sendall(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
+        while not connection.recv(4096).endswith(b"\r\n\r\n"):
+            pass
+        yield connection
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_websocket_that_brings_frames_without_end_is_closed(dial, frame):
+    with websocket(dial) as connection:
+        said = ""
+        with suppress(ConnectionError):  # what it sent after the end is answered by a reset
+            connection.sendall((b"\x02\x80\0\0\0\0" if frame == "fragment" else b"") + FRAMES[frame] * 43_000)
+        with suppress(ConnectionError):
+            said = read(connection)
+        pongs, closed, _ = said.partition("\x88")
+        assert len(pongs) <= 2 * listener.FRAMES_AT_ONCE
+        if closed:  # a reset may overtake it
+            assert "More than 400 frames a second came." in said
+
+
+def test_websocket_may_bring_at_once_what_a_network_held_back(dial):
+    with websocket(dial) as connection:
+        connection.sendall(FRAMES["message"] * 1000 + FRAMES["ping"])
+        assert connection.recv(4096) == b"\x8a\0"

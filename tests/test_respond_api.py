@@ -149,3 +149,22 @@ def test_respond_call_that_does_not_fit_is_told_and_what_it_sent_is_not_logged(a
     with httpx.stream("GET", f"{url}/{event}", headers=KEY, timeout=PATIENCE_S) as stream:
         assert "event: error" in stream.read().decode()
     assert "secret" not in app.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "content"),
+    [("respond", 0, 10, b"RIFF" + bytes(100)), ("score", 1, 0, b"PK\5\6" + bytes(18))],
+)
+def test_file_that_was_not_uploaded_is_neither_read_nor_copied(
+    app, sent_to, tmp_path, name, before, after, content
+):
+    outside = tmp_path / "somebody-elses.zip"
+    outside.write_bytes(content)
+    url = app.url + f"/gradio_api/call/{name}"
+    for path in (str(outside), "/proc/self/environ", "/dev/zero"):
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        data = [None] * before + [file] + [None] * after
+        event = httpx.post(url, json={"data": data}, headers=KEY, timeout=PATIENCE_S).json()["event_id"]
+        with httpx.stream("GET", f"{url}/{event}", headers=KEY, timeout=PATIENCE_S) as stream:
+            assert "event: error" in stream.read().decode()
+    assert not [path.name for path in sent_to.rglob("*") if path.name in (outside.name, "environ", "zero")]

@@ -395,3 +395,19 @@ def test_figures_are_the_same_in_digits_and_words():
     assert figures("one of them came first") == frozenset()
     assert figures("one dollar") == {1}
     assert figures("at seven thirty PM") == figures("at 7:30 pm") == {7, 30}
+
+
+OTHER_JSON = (
+    "[" * 2000,
+    '{"messages": 5}',
+    '{"messages": null}',
+    '{"messages": {"role": "system"}}',
+    '["\\ud800"]',
+    '{"role": "system", "content": "\\ud800"}',
+    '[{"role": "system", "content": 1e999}]',
+)
+
+
+@pytest.mark.parametrize("prompt", OTHER_JSON)
+def test_responder_role_that_is_some_other_json_is_a_role_like_any(prompt):
+    assert Talk("assistant", prompt).say("What can you do?")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 
+from ..json_input import read_json
 from .markup import without_markup
 
 _TAGS = re.compile(
@@ -35,10 +35,12 @@ def _content(role: str) -> str:
     if not role.lstrip().startswith(("{", "[")):
         return role
     try:
-        data = json.loads(role)
+        data = read_json(role)
     except ValueError:
         return role
     messages = data.get("messages", [data]) if isinstance(data, dict) else data
+    if not isinstance(messages, list):
+        return role
     texts = [
         each["content"]
         for each in messages

@@ -16,9 +16,11 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 from websockets import http11
+from websockets.frames import CloseCode
 
 from ..errors import SettingsError
 from ..gateway.wire import MAX_MESSAGE_BYTES
+from .allowance import TokenBucket
 from .connections import Connections, most_connections
 
 PING_EVERY_S = 10.0
@@ -39,6 +41,11 @@ MIN_BODY_BYTES_PER_S = 16 << 10
 BODY_CHECK_S = 5.0
 DRAIN_S = 30.0
 """How long a body is read on that nobody wants any more, so that its sender comes to read the answer."""
+FRAMES_PER_S = 400
+"""What a WebSocket may bring, pings and empty fragments too: twice the messages that a talk may send."""
+FRAMES_AT_ONCE = 1200
+PIECE_BYTES = 4 << 10
+"""How much of a WebSocket is parsed before its frames are counted: at most 700 frames of six bytes."""
 READER_PATIENCE_S = 60.0
 LINGER_S = 1.0
 # asyncio takes so many connections at a time, before any of them can be seen to wait
@@ -252,9 +259,12 @@ class BoundedHttp(H11Protocol):
 
 
 class BoundedWebSocket(_Protocol):
-    """uvicorn's WebSocket with small buffers, so that little audio waits in a slow reader's socket."""
+    """uvicorn's WebSocket with small buffers, so that little audio waits in a slow reader's socket, and with
+    so many frames a second: each is parsed on the loop, which carries everybody's sound.
+    """
 
     def connection_made(self, transport: Any) -> None:
+        self._frames = TokenBucket(FRAMES_PER_S, FRAMES_AT_ONCE)
         transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
         if sock := transport.get_extra_info("socket"):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
@@ -262,11 +272,31 @@ class BoundedWebSocket(_Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, the whole handshake first; answer one that is refused, as uvicorn does not."""
-        super().data_received(data)
-        if not self.handshake_initiated and not self.transport.is_closing():
-            said = b"".join(self.conn.data_to_send())
-            self.transport.write(said or _answer(HTTPStatus.BAD_REQUEST, "This is no WebSocket handshake."))
-            self.transport.close()
+        if not self.handshake_initiated:
+            super().data_received(data)
+            if not self.handshake_initiated and not self.transport.is_closing():
+                said = b"".join(self.conn.data_to_send())
+                self.transport.write(
+                    said or _answer(HTTPStatus.BAD_REQUEST, "This is no WebSocket handshake.")
+                )
+                self.transport.close()
+            return
+        for at in range(0, len(data), PIECE_BYTES):
+            if self.transport.is_closing():
+                return
+            super().data_received(data[at : at + PIECE_BYTES])
+
+    def handle_events(self) -> None:
+        """Handle the frames that have come, or end a connection that brings too many."""
+        if self._frames.take(len(self.conn.events)):
+            super().handle_events()
+            return
+        self.conn.events_received()
+        self.conn.fail(CloseCode.POLICY_VIOLATION, f"More than {FRAMES_PER_S} frames a second came.")
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.close()
+        # whoever floods need not read
+        self.loop.call_later(ABORT_AFTER_S, self.transport.abort)
 
     async def run_asgi(self) -> None:
         await super().run_asgi()

@@ -82,6 +82,8 @@ def mounted(page: gr.Blocks, parts: dict[str, Any], root_path: str, pwa: bool) -
     """Return an ASGI app that serves the page, and the routes, middleware and lifespan of `parts` with it."""
     whole = FastAPI(openapi_url=None)
     where = {"root_path": root_path or None, "pwa": pwa}
+    # `Blocks.launch` sets it, and without it Gradio takes any file of this machine for one that was uploaded
+    page.has_launched = True
     return gr.mount_gradio_app(whole, page, "/", app_kwargs=parts, **where, **page_options())
 
 
