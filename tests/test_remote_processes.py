@@ -3,8 +3,10 @@ before it.
 """
 
 import os
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from personaplex_app.units import FRAME_S
 
 from .support import oracle, tiny
 from .support.app_process import app_process, free_port
-from .support.patience import PATIENCE_S
+from .support.patience import PATIENCE_S, until
 from .support.peers import call, tone
 
 pytestmark = pytest.mark.process
@@ -44,6 +46,12 @@ def moshi_port(tmp_path_factory):
             process.wait()
 
 
+def _is_answered(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("localhost", port), timeout=PATIENCE_S):
+        return True
+    return False
+
+
 @pytest.fixture(scope="module")
 def golden(tmp_path_factory):
     """Our app with the golden checkpoint: what a PersonaPlex server is to a client."""
@@ -56,8 +64,11 @@ def golden(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def face(tmp_path_factory, moshi_port, golden):
-    """Our app before the package's server; `golden` starts beside the two."""
+    """Our app before the package's server, which answers by then: the app does not wait for ever for one that
+    does not. `golden` starts beside it.
+    """
     folder = tmp_path_factory.mktemp("face")
+    until(lambda: _is_answered(moshi_port))
     with app_process(folder, engine="auto", remote_url=f"ws://localhost:{moshi_port}", drain_s=1) as app:
         app.until_ready()
         yield app
