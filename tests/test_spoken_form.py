@@ -246,6 +246,7 @@ SAID = {
     "Boeing 737-800": "Boeing seven thirty-seven dash eight hundred",
     "2 + 2 = 4, 6*7=42": "two plus two equals four, six times seven equals forty-two",
     "3+4=7, 8/2=4": "three plus four equals seven, eight divided by two equals four",
+    "Room 12 +44 20 7946": "Room twelve plus four four, two zero, seven nine four six",
     "2 - 5 = -3": "two minus five equals minus three",
     "10% + 5% = 15%": "ten percent plus five percent equals fifteen percent",
     "x² + y³ = 12": "x squared plus y cubed equals twelve",

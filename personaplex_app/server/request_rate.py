@@ -38,7 +38,9 @@ CHEAP = ("/assets/", "/static/", "/svelte/", "/scripts/", "/theme.css", "/favico
 CHEAP_COST = 0.25
 METRICS_COST = 4.0
 UNCACHED_PAGE_COST = 8.0
-LOG_EVERY_S = FORGOTTEN_S = 60.0
+LOG_EVERY_S = 60.0
+FORGOTTEN_S = LOG_EVERY_S
+"""After so long an address has all that a new one has."""
 
 
 class _Caller:
@@ -101,7 +103,6 @@ class RequestRate:
         caller = self._callers.pop(address, None) or _Caller(self._now)
         caller.seen_s = self._now()
         self._callers[address] = caller
-        # after a minute nothing distinguishes an address from a new one
         while len(self._callers) > self._most or caller.seen_s - self._oldest.seen_s >= FORGOTTEN_S:
             del self._callers[next(iter(self._callers))]
         return caller

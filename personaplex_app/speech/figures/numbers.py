@@ -99,7 +99,8 @@ def _measure(match: re.Match[str]) -> Figure | None:
     )
 
 
-def _counted(value: str, one: str) -> str:
+def counted(value: str, one: str) -> str:
+    """Return a whole number with what it counts, in the singular for one."""
     return f"{number(value)} {one}{'' if int(value) == 1 else 's'}"
 
 
@@ -149,7 +150,7 @@ MEASURES: tuple[Rule, ...] = (
     # "1h 30m", where m alone would be meters
     rule(
         r"(?P<hours>\d{1,3})\s?(?:h|hrs?)\.?\s?(?P<minutes>[1-5]?\d)\s?m(?:in|ins)?\b",
-        lambda m: f"{_counted(m['hours'], 'hour')} {_counted(m['minutes'], 'minute')}",
+        lambda m: f"{counted(m['hours'], 'hour')} {counted(m['minutes'], 'minute')}",
     ),
     rule(
         rf"(?P<sign>{SIGN})(?P<quantity>{QUANTITY})\s?(?P<unit>{UNIT})(?!\w)(?:/(?P<per>{UNIT}|[a-z]+)(?!\w))?",

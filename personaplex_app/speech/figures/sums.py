@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 
 from .figure import NUMBER, SIGN, Rule, rule, signed
-from .number_words import cardinal, number
-from .numbers import decimal
+from .number_words import number
+from .numbers import counted, decimal
 
 _OPERATORS = {
     "+": "plus", "-": "minus", "–": "minus", "−": "minus", "*": "times", "×": "times", "·": "times",
     "x": "times", "÷": "divided by", "/": "divided by",
 }  # fmt: skip
 _TERM = rf"(?:{NUMBER})"
-_SURE = r"[+*·]"
-"""What stands between numbers in a sum alone; a minus may be a range, a stroke a fraction or a date."""
+_SURE = r"(?:\s[+*·]\s|[+*·])"
+"""What stands between numbers in a sum alone: a minus may be a range, a stroke a fraction or a date, and a
+plus with a space before it alone begins the number of a phone.
+"""
 _ANY = r"[-–−+*×·x÷/]"
 
 
@@ -39,21 +41,17 @@ def _proportion(match: re.Match[str]) -> str:
 
 
 def _exact_time(match: re.Match[str]) -> str | None:
-    hours, minutes = int(match["hours"]), int(match["minutes"])
-    if minutes > 59 or float(match["seconds"]) >= 60:
+    if int(match["minutes"]) > 59 or float(match["seconds"]) >= 60:
         return None
     whole, _, parts = match["seconds"].partition(".")
     seconds = number(f"{int(whole)}.{parts}")
-    return f"{_counted(hours, 'hour')}, {_counted(minutes, 'minute')} and {seconds} seconds"
-
-
-def _counted(count: int, one: str) -> str:
-    return f"{cardinal(count)} {one}{'' if count == 1 else 's'}"
+    hours, minutes = (counted(str(int(match[name])), name[:-1]) for name in ("hours", "minutes"))
+    return f"{hours}, {minutes} and {seconds} seconds"
 
 
 SUMS: tuple[Rule, ...] = (
     rule(rf"{_TERM}(?:\s?{_ANY}\s?{_TERM})+\s?=\s?(?:{SIGN}{_TERM}|\?)", _sum),
-    rule(rf"{_TERM}(?:\s?{_SURE}\s?{_TERM})+", _sum),
+    rule(rf"{_TERM}(?:{_SURE}{_TERM})+", _sum),
     rule(
         rf"(?P<lead>(?i:odds|chances|ratio|scale)(?: of| are| is|:)?\s)"
         rf"(?P<parts>{_TERM}(?:\s?[:/]\s?{_TERM})+)",
